@@ -1,0 +1,1 @@
+"""Values and rules that everything shares; imports none of our code."""

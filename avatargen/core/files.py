@@ -1,0 +1,84 @@
+"""Files appear whole or not at all; tensors are stored as safetensors, which cannot execute anything."""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as _encode_tensors
+
+from avatargen.core.errors import BrokenFileError, OutputError
+
+
+def write_whole(path: Path, data: bytes) -> Path:
+    """Put `data` at `path` by one rename, so that no reader ever sees half a file.
+
+    Raises:
+        OutputError: the folder cannot be written or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}\n  Choose another folder with --out.") from error
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.chmod(0o644)
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    return path
+
+
+def digest_bytes(data: bytes) -> str:
+    """Twelve hex digits that name these bytes."""
+    return hashlib.blake2b(data, digest_size=6).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """Twelve hex digits that name the content of `path`."""
+    return digest_bytes(path.read_bytes())
+
+
+def cache_key(**parts: object) -> str:
+    """A file-name-safe key that changes whenever one of `parts` does. Put versions among them."""
+    return digest_bytes(repr(sorted(parts.items())).encode())
+
+
+def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None) -> Path:
+    """Write named tensors, and text metadata, as safetensors."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return write_whole(path, _encode_tensors(plain, dict(metadata or {})))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Read what `save_tensors` wrote.
+
+    Raises:
+        BrokenFileError: the file is truncated or is not safetensors.
+    """
+    try:
+        with safe_open(path, framework="pt") as stream:
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  not a mapping
+            return tensors, dict(stream.metadata() or {})
+    except FileNotFoundError:
+        raise
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BrokenFileError(f"{path} is not a readable safetensors file: {error}\n  Delete it to have it made again.") from error
+
+
+def cache_dir() -> Path:
+    """Where things that can be made again are kept: `$AVATARGEN_CACHE`, else the user's cache folder."""
+    named = os.environ.get("AVATARGEN_CACHE")
+    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avatargen"
+    return base

@@ -1,0 +1,28 @@
+"""The one face of every text-image model."""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+@runtime_checkable
+class Guidance(Protocol):
+    """Says how well an image fits a text: the cosine of two feature vectors."""
+
+    name: str
+    """E.g. 'embedded' or 'clip:ViT-B/32'."""
+    version: str
+    """Changes whenever features do; part of every cache key."""
+    image_size: int
+    """Side in pixels at which the model looks; rendering larger than this gains nothing."""
+    licence: str
+
+    def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+        """Features of texts, unit length."""
+        ...
+
+    def encode_image(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """Features of sRGB images in 0..1 of any size, unit length; differentiable in the images."""
+        ...
