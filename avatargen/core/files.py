@@ -24,7 +24,8 @@ def write_whole(path: Path, data: bytes) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}\n  Choose another folder with --out.") from error
+        why = error.strerror or error
+        raise OutputError(f"cannot write {path}: {why}\n  Choose another folder with --out.") from error
     part = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -74,7 +75,8 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     except FileNotFoundError:
         raise
     except (SafetensorError, OSError, ValueError) as error:
-        raise BrokenFileError(f"{path} is not a readable safetensors file: {error}\n  Delete it to have it made again.") from error
+        message = f"{path} is not a readable safetensors file: {error}\n  Delete it to have it made again."
+        raise BrokenFileError(message) from error
 
 
 def cache_dir() -> Path:

@@ -11,10 +11,17 @@ from typing import Protocol, runtime_checkable
 class Reporter(Protocol):
     """Receives progress. `start` opens a stage of `total` steps; `note` is a line for the user."""
 
-    def start(self, stage: str, total: int) -> None: ...
-    def step(self, n: int = 1, **values: float) -> None: ...
-    def finish(self) -> None: ...
-    def note(self, line: str) -> None: ...
+    def start(self, stage: str, total: int) -> None:
+        """Open a stage of `total` steps."""
+
+    def step(self, n: int = 1, **values: float) -> None:
+        """Say that `n` more steps are done, with the loss and other `values`."""
+
+    def finish(self) -> None:
+        """Close the stage."""
+
+    def note(self, line: str) -> None:
+        """Tell the user one line."""
 
 
 class Silent:

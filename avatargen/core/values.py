@@ -36,7 +36,7 @@ class Mesh:
         _check(bool(np.isfinite(self.vertices).all()), "vertices must be finite")
         if len(self.faces):
             low, high = int(self.faces.min()), int(self.faces.max())
-            _check(0 <= low and high < len(self.vertices), f"faces name vertices {low}..{high} of {len(self.vertices)}")
+            _check(low >= 0 and high < len(self.vertices), f"faces name vertices {low}..{high} of {len(self.vertices)}")
         _check((self.uvs is None) == (self.uv_faces is None), "uvs and uv_faces come together")
         if self.uv_faces is not None:
             _check(self.uv_faces.shape == self.faces.shape, "uv_faces needs one row per face")
@@ -99,7 +99,8 @@ class Motion:
         _check(frames > 0, "a motion needs at least one frame")
         _check(len(self.joint_names) == joints, f"joint_names has {len(self.joint_names)} entries, rotations {joints}")
         _check(len(self.root_position) == frames, "root_position needs one row per frame")
-        _check(bool(np.isfinite(self.rotations).all() and np.isfinite(self.root_position).all()), "motion must be finite")
+        finite = np.isfinite(self.rotations).all() and np.isfinite(self.root_position).all()
+        _check(bool(finite), "motion must be finite")
         _check(0 < self.fps <= 1000 and self.rest_root_height > 0, "fps and rest_root_height must be positive")
 
 
