@@ -26,12 +26,29 @@ class GuidanceSettings:
     model: str = "auto"
     """auto | embedded | clip:ViT-B/32 | openclip:NAME:PRETRAINED"""
     weights: str = ""
-    """A local weight file for clip or openclip."""
+    """A local weight file for clip or openclip: state dict, TorchScript archive or safetensors."""
+    vocabulary: str = ""
+    """CLIP's bpe_simple_vocab_16e6.txt.gz; empty: beside the weights or in an installed clip package."""
+    download: bool = True
+    """Fetch OpenAI's files where they are missing and there is a network (also off with AVATARGEN_OFFLINE=1)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShapeSettings:
     """Text to coarse body."""
+
+    query: str = "search"
+    """search | codebook_only (one best entry, as the original does)"""
+    codebook_size: int = 1024
+    """Bodies to compare the text with; 2048 is what the default codebook holds."""
+    views: int = 4
+    """Pictures of each body: front, three-quarter, side, back, in this order."""
+    blend: int = 8
+    """How many of the best entries are averaged before refinement."""
+    refine_steps: int = 24
+    """Gradient steps on the latent after the search; kept only where the score rises."""
+    strength: float = 1.0
+    """How far from the average person the text may go; 0 is the average, 1 as found."""
 
 
 @dataclass(frozen=True, kw_only=True)
