@@ -1,0 +1,75 @@
+"""All files of one finished avatar, written one by one, each whole or not at all."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from avatargen.core.files import write_whole
+from avatargen.core.progress import Reporter, stage
+from avatargen.core.settings import VideoSettings
+from avatargen.core.values import Mesh, Motion, RiggedMesh
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Delivery:
+    """What a run hands over."""
+
+    name: str
+    avatar: RiggedMesh
+    body: Mesh
+    """The coarse body in T-pose."""
+    betas: np.ndarray
+    body_kind: str
+    rest_root: np.ndarray
+    """Rest position of the body's root joint in the body's own frame; AMASS' `trans` counts from it."""
+    gender: str
+    licence: str
+    motion: Motion | None = None
+    """Already scaled to the avatar."""
+
+
+def write_delivery(delivery: Delivery, folder: Path, settings: VideoSettings, reporter: Reporter) -> dict[str, str]:
+    """Write meshes, motion, pictures and videos; returns file name -> what it is, in the order of writing."""
+    from avatargen.export.bvh import encode_bvh
+    from avatargen.export.gltf import encode_glb
+    from avatargen.export.npz import encode_amass
+    from avatargen.export.obj import encode_obj
+    from avatargen.export.ply import encode_ply
+    from avatargen.export.preview import write_preview
+    from avatargen.export.video import motion_video, turntable
+
+    written: dict[str, str] = {}
+    motions = () if delivery.motion is None else (delivery.motion,)
+
+    def put(name: str, data: bytes, what: str) -> None:
+        write_whole(folder / name, data)
+        written[name] = what
+        reporter.step()
+
+    with stage(reporter, "export", 9 if motions else 6):
+        glb = encode_glb(delivery.avatar, motions, name=delivery.name, licence=delivery.licence)
+        put("avatar.glb", glb, "skinned, textured avatar with its clip" if motions else "skinned, textured avatar")
+        for name, data in encode_obj(delivery.avatar.mesh, "avatar").items():
+            put(name, data, "avatar in T-pose, static")
+        put("avatar.ply", encode_ply(delivery.avatar.mesh), "avatar in T-pose with vertex colors")
+        put("body.obj", encode_obj(delivery.body, "body")["body.obj"], "the coarse body")
+        if delivery.motion is not None:
+            amass = encode_amass(
+                delivery.motion,
+                betas=delivery.betas,
+                gender=delivery.gender,
+                rest_root=delivery.rest_root,
+                body=delivery.body_kind,
+            )
+            put("motion.npz", amass, "motion, AMASS keys, Z up")
+            put("motion.bvh", encode_bvh(delivery.motion, delivery.avatar.skeleton), "motion on the avatar's skeleton")
+        write_preview(delivery.avatar.mesh, folder / "preview.png", settings, skeleton=delivery.avatar.skeleton)
+        written["preview.png"] = "front, side, back and face"
+        reporter.step()
+    turntable(delivery.avatar, folder / "turntable.mp4", settings, reporter)
+    written["turntable.mp4"] = "the avatar, turning"
+    if delivery.motion is not None:
+        motion_video(delivery.avatar, delivery.motion, folder / "motion.mp4", settings, reporter)
+        written["motion.mp4"] = "the avatar performing the motion"
+    return written

@@ -1,0 +1,102 @@
+"""What several writers need of a mesh: corners split at UV seams, normals, a color per vertex, PNG bytes."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Integer, UInt8
+from PIL import Image
+
+from avatargen.core.values import Mesh
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SplitMesh:
+    """Vertices doubled wherever a UV seam passes, as glTF and GPUs want them."""
+
+    source: Integer[np.ndarray, " n"]
+    """Vertex of the original mesh that each split vertex stands for."""
+    uvs: Float[np.ndarray, "n 2"] | None
+    """v up, as in `Mesh`."""
+    faces: Integer[np.ndarray, "f 3"]
+
+
+def split_at_seams(mesh: Mesh) -> SplitMesh:
+    """Give every used (vertex, uv) pair its own vertex; unused vertices and faces of fewer than three vertices go.
+
+    The order is by vertex, then by uv, so that a mesh without seams keeps its order and equal input gives equal bytes.
+    """
+    faces = mesh.faces.astype(np.int64)
+    a, b, c = faces.T
+    kept = (a != b) & (b != c) & (c != a)
+    faces = faces[kept]
+    if not len(faces):
+        raise ValueError("the mesh has no faces; there is nothing to export")
+    if mesh.uvs is None or mesh.uv_faces is None:
+        source, corner = np.unique(faces, return_inverse=True)
+        return SplitMesh(source=source, uvs=None, faces=corner.reshape(-1, 3))
+    uv_faces = mesh.uv_faces.astype(np.int64)[kept]
+    key = faces * len(mesh.uvs) + uv_faces
+    pairs, corner = np.unique(key, return_inverse=True)
+    source, uv = np.divmod(pairs, len(mesh.uvs))
+    return SplitMesh(source=source, uvs=mesh.uvs[uv], faces=corner.reshape(-1, 3))
+
+
+def vertex_normals(mesh: Mesh) -> Float[np.ndarray, "v 3"]:
+    """Unit normals, +Y where there is none; each face counts by its angle at the vertex (Thuermer, Wuethrich 1998).
+
+    They are taken before any splitting at UV seams, so that shading shows no seam.
+    """
+    points = mesh.vertices.astype(np.float64)
+    corners = points[mesh.faces]
+    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-30)
+    total = np.zeros_like(points)
+    for i in range(3):
+        ahead = corners[:, (i + 1) % 3] - corners[:, i]
+        behind = corners[:, (i + 2) % 3] - corners[:, i]
+        angle = np.arctan2(np.linalg.norm(np.cross(ahead, behind), axis=1), (ahead * behind).sum(1))
+        for axis in range(3):
+            total[:, axis] += np.bincount(mesh.faces[:, i], angle * flat[:, axis], len(points))
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    return np.where(length > 1e-12, total / np.maximum(length, 1e-12), np.array([0.0, 1.0, 0.0]))
+
+
+def sample_texture(
+    texture: UInt8[np.ndarray, "h w 3"], uvs: Float[np.ndarray, "n 2"]
+) -> Float[np.ndarray, "n 3"]:
+    """Bilinear sRGB colors in 0..1 at `uvs` (v up, texel centers at half-integers), held at the border."""
+    height, width = texture.shape[:2]
+    x = np.clip(uvs[:, 0] * width - 0.5, 0, width - 1)
+    y = np.clip((1 - uvs[:, 1]) * height - 0.5, 0, height - 1)
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+    fx, fy = (x - left)[:, None], (y - top)[:, None]
+    upper = texture[top, left] * (1 - fx) + texture[top, right] * fx
+    lower = texture[bottom, left] * (1 - fx) + texture[bottom, right] * fx
+    return (upper * (1 - fy) + lower * fy) / 255.0
+
+
+def colors_of(mesh: Mesh) -> Float[np.ndarray, "v 3"] | None:
+    """The sRGB color of each vertex: its own, else the mean of its texels over all its UVs; None for a plain mesh."""
+    if mesh.vertex_colors is not None:
+        return np.clip(mesh.vertex_colors.astype(np.float64), 0, 1)
+    if mesh.texture is None or mesh.uvs is None or mesh.uv_faces is None:
+        return None
+    pairs = np.unique(np.stack((mesh.faces.ravel(), mesh.uv_faces.ravel()), axis=1).astype(np.int64), axis=0)
+    sampled = sample_texture(mesh.texture, mesh.uvs[pairs[:, 1]].astype(np.float64))
+    count = np.maximum(np.bincount(pairs[:, 0], minlength=len(mesh.vertices)), 1)
+    sums = [np.bincount(pairs[:, 0], sampled[:, i], len(mesh.vertices)) for i in range(3)]
+    return np.stack(sums, axis=1) / count[:, None]
+
+
+def encode_png(picture: UInt8[np.ndarray, "h w 3"]) -> bytes:
+    """PNG without any metadata, so that equal pictures give equal bytes."""
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(stream, format="PNG", compress_level=6)
+    return stream.getvalue()
+
+
+def has_texture(mesh: Mesh) -> bool:
+    """Whether the mesh carries a picture and the UVs to place it."""
+    return mesh.texture is not None and mesh.uvs is not None

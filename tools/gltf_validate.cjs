@@ -1,0 +1,15 @@
+// Print the Khronos validator's report on one glTF file as JSON; exit 1 if it found an error or a warning.
+// Usage: node gltf_validate.cjs FILE.glb      (NODE_PATH names the folder that holds gltf-validator)
+const fs = require("fs");
+const validator = require("gltf-validator");
+
+validator
+  .validateBytes(new Uint8Array(fs.readFileSync(process.argv[2])), { maxIssues: 100 })
+  .then((report) => {
+    console.log(JSON.stringify(report, null, 1));
+    process.exitCode = report.issues.numErrors + report.issues.numWarnings > 0 ? 1 : 0;
+  })
+  .catch((error) => {
+    console.error(String(error));
+    process.exitCode = 2;
+  });
