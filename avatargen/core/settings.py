@@ -78,6 +78,8 @@ class Settings:
     seed: int = 0
     device: str = "auto"
     """auto | cpu | cuda"""
+    characters: str = ""
+    """A file of your own with names and their visual words, laid out as confs/characters.conf."""
     body: BodySettings = field(default_factory=BodySettings)
     guidance: GuidanceSettings = field(default_factory=GuidanceSettings)
     shape: ShapeSettings = field(default_factory=ShapeSettings)

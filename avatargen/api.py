@@ -1,0 +1,303 @@
+"""Three texts to a finished run: the only place where both packages meet.
+
+from avatargen import generate
+result = generate(shape="tall", appearance="Saitama", motion="punching", quality="draft")
+result.folder          # outputs/tall-saitama-punching
+result.avatar.mesh     # vertices, faces, uvs, texture
+"""
+
+import dataclasses
+import platform
+import resource
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+import avatargen
+from avatargen import pipeline
+from avatargen.body.posing import shape_body
+from avatargen.core.characters import Description, describe
+from avatargen.core.config import load_settings, to_tree
+from avatargen.core.errors import InputError
+from avatargen.core.files import cache_key
+from avatargen.core.progress import Reporter, Silent, Stopwatch
+from avatargen.core.runs import (
+    Stored,
+    check_text,
+    finished_stage,
+    locked,
+    pack_motion,
+    pack_rigged,
+    pack_shape,
+    slug,
+    unpack_motion,
+    unpack_rigged,
+    unpack_shape,
+    write_json,
+)
+from avatargen.core.settings import Settings
+from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape
+from avatargen.export.files import Delivery
+from avatargen.pipeline import Tools, load_tools
+
+T = TypeVar("T")
+_PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "trimesh",
+    "scikit-image",
+    "embreex",
+    "xatlas",
+    "fast-simplification",
+    "imageio",
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Result:
+    """Everything one run made."""
+
+    folder: Path
+    shape: Shape
+    body: Mesh
+    """The coarse body in T-pose."""
+    avatar: RiggedMesh
+    motion: Motion | None
+    """Scaled to the avatar; None if no motion was asked for."""
+    description: Description | None
+    files: dict[str, str] = field(default_factory=dict)
+    """File name -> what it is."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Stage -> wall-clock seconds."""
+
+
+def generate(
+    shape: str | None = None,
+    appearance: str | None = None,
+    motion: str | None = None,
+    *,
+    quality: str = "standard",
+    out: str | Path | None = None,
+    seed: int | None = None,
+    body: str | None = None,
+    guidance: str | None = None,
+    device: str | None = None,
+    describe_as: str | None = None,
+    config: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    resume: bool = False,
+    reporter: Reporter | None = None,
+) -> Result:
+    """Make an avatar from up to three texts and write it into a folder.
+
+    Args:
+        shape: the body in words; None for the neutral body.
+        appearance: a description or a known name; None for the plain body.
+        motion: the action in words; None for no motion.
+        quality: draft | standard | high.
+        out: the folder; `outputs/<slug of the texts>` if None.
+        seed: the same seed gives the same files.
+        body: open | smpl | smplx.
+        guidance: auto | embedded | clip:NAME | openclip:NAME:PRETRAINED.
+        device: auto | cpu | cuda.
+        describe_as: visual words that replace the appearance text for the guidance.
+        config: a HOCON file with the keys to change.
+        overrides: `key=value` strings.
+        resume: take finished stages from the folder where their inputs are the same.
+        reporter: receives progress; silent if None.
+
+    Raises:
+        AvatarGenError: with what, where, and what to do.
+    """
+    changes = list(overrides)
+    named = {"seed": seed, "body.kind": body, "guidance.model": guidance, "device": device}
+    changes = [f"{key}={value}" for key, value in named.items() if value is not None] + changes
+    settings = load_settings(quality=quality, config=Path(config) if config else None, overrides=changes)
+    texts = {
+        "shape": check_text("shape", shape),
+        "appearance": check_text("appearance", appearance),
+        "motion": check_text("motion", motion),
+    }
+    given = check_text("describe", describe_as)
+    if not any(texts.values()) and given is None:
+        raise InputError('say at least one of --shape, --appearance, --motion, e.g. avatargen --appearance "a knight"')
+    looks = None
+    if texts["appearance"] or given:
+        own = Path(settings.characters) if settings.characters else None
+        looks = describe(texts["appearance"] or given or "", given=given, own=own)
+    folder = Path(out) if out is not None else Path("outputs") / slug(*texts.values(), given)
+    told = reporter or Silent()
+    with locked(folder):
+        return _run(texts, looks, settings, quality, folder, resume, told)
+
+
+def _run(
+    texts: dict[str, str | None],
+    looks: Description | None,
+    settings: Settings,
+    quality: str,
+    folder: Path,
+    resume: bool,
+    told: Reporter,
+) -> Result:
+    clock, seconds = Stopwatch(), {}
+    tools = _timed("load", seconds, lambda: load_tools(settings, told))
+    told.note(
+        f"guidance: {tools.guidance.name}   body: {tools.body.kind}   device: {tools.device}   seed: {settings.seed}"
+    )
+    if looks is not None and looks.source != "text":
+        told.note(f"appearance: {looks.text}   (from {looks.source})")
+    base = _base_key(tools)
+
+    def kept(name: str, inputs: object, make: Callable[[], T], pack: Callable[[T], Stored], unpack: Any) -> T:
+        key = cache_key(stage=name, base=base, inputs=inputs)
+        return _timed(
+            name,
+            seconds,
+            lambda: finished_stage(
+                folder, name, key, resume=resume, make=make, pack=pack, unpack=unpack, reporter=told
+            ),
+        )
+
+    shape_inputs = (texts["shape"], settings.shape)
+    shape = kept("shape", shape_inputs, lambda: pipeline.coarse_shape(texts["shape"], tools), pack_shape, unpack_shape)
+    body = pipeline.body_mesh(shape, tools)
+    look_inputs = (shape_inputs, looks.text if looks else None, settings.implicit, settings.mesh)
+
+    def make_avatar() -> RiggedMesh:
+        if looks is None:
+            return pipeline.plain_avatar(shape, tools)
+        checkpoint = folder / ".work" / f"implicit-{cache_key(base=base, inputs=look_inputs)}.safetensors"
+        if not resume:
+            checkpoint.unlink(missing_ok=True)
+        field_ = pipeline.sculpt(looks.text, shape, tools, checkpoint)
+        rigged = pipeline.finish_mesh(field_, shape, tools)
+        checkpoint.unlink(missing_ok=True)
+        return rigged
+
+    avatar = kept("avatar", look_inputs, make_avatar, pack_rigged, unpack_rigged)
+    clip = None
+    if texts["motion"]:
+        from motiongen.generate import generate_motion
+
+        words = texts["motion"]
+        made = kept(
+            "motion",
+            (words, settings.motion),
+            lambda: generate_motion(words, tools.body, tools.guidance, settings.motion, settings.seed, reporter=told),
+            pack_motion,
+            unpack_motion,
+        )
+        clip = pipeline.animated(made, avatar)
+    _, joints = shape_body(tools.body, torch.from_numpy(shape.betas)[None].to(tools.device))
+    delivery = Delivery(
+        name=slug(*texts.values()) if any(texts.values()) else "avatar",
+        avatar=avatar,
+        body=body,
+        betas=shape.betas,
+        body_kind=shape.body,
+        rest_root=joints[0, 0].cpu().numpy(),
+        gender=settings.body.gender,
+        licence=tools.body.licence,
+        motion=clip,
+    )
+    files = _timed("export", seconds, lambda: pipeline.deliver(delivery, folder, tools))
+    seconds["total"] = clock.seconds
+    files["run.json"] = "texts, settings, versions, timings, scores, licences"
+    record = _record(texts, looks, tools, quality, shape, avatar, clip, files, seconds)
+    write_json(folder / "run.json", record)
+    told.note(f"wrote {folder}/ in {clock.seconds:.0f} s:")
+    for name, what in files.items():
+        told.note(f"  {folder / name}  {what}")
+    return Result(
+        folder=folder,
+        shape=shape,
+        body=body,
+        avatar=avatar,
+        motion=clip,
+        description=looks,
+        files=files,
+        seconds=seconds,
+    )
+
+
+def _timed(name: str, seconds: dict[str, float], work: Callable[[], T]) -> T:
+    clock = Stopwatch()
+    value = work()
+    seconds[name] = clock.seconds
+    return value
+
+
+def _base_key(tools: Tools) -> object:
+    """What every stage depends on."""
+    body, guidance = tools.body, tools.guidance
+    return (tools.settings.seed, body.kind, body.version, guidance.name, guidance.version, avatargen.__version__)
+
+
+def _record(
+    texts: dict[str, str | None],
+    looks: Description | None,
+    tools: Tools,
+    quality: str,
+    shape: Shape,
+    avatar: RiggedMesh,
+    motion: Motion | None,
+    files: dict[str, str],
+    seconds: dict[str, float],
+) -> dict[str, Any]:
+    used = ["motion"] if motion is not None else []
+    return {
+        "avatargen": avatargen.__version__,
+        "texts": texts,
+        "description": dataclasses.asdict(looks) if looks else None,
+        "seed": tools.settings.seed,
+        "quality": quality,
+        "guidance": {"name": tools.guidance.name, "version": tools.guidance.version},
+        "body": {
+            "kind": tools.body.kind,
+            "version": tools.body.version,
+            "betas": [round(float(b), 5) for b in shape.betas],
+            "measures": {name: round(float(value), 4) for name, value in shape.measures.items()},
+        },
+        "scores": {
+            "shape": shape.score,
+            "shape_runner_ups": [candidate.score for candidate in shape.candidates],
+            "appearance": _appearance_score(looks, avatar, tools),
+        },
+        "mesh": {
+            "vertices": len(avatar.mesh.vertices),
+            "faces": len(avatar.mesh.faces),
+            "texture": list(avatar.mesh.texture.shape[:2]) if avatar.mesh.texture is not None else None,
+        },
+        "motion": None
+        if motion is None
+        else {"frames": len(motion.rotations), "fps": motion.fps, "seconds": len(motion.rotations) / motion.fps},
+        "seconds": {name: round(value, 2) for name, value in seconds.items()},
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "device": tools.device,
+        "machine": {"system": platform.system(), "processor": platform.machine(), "threads": torch.get_num_threads()},
+        "versions": {"python": sys.version.split()[0], **_versions()},
+        "licences": pipeline.licences(tools, used),
+        "settings": to_tree(tools.settings),
+        "files": files,
+    }
+
+
+def _appearance_score(looks: Description | None, avatar: RiggedMesh, tools: Tools) -> dict[str, float] | None:
+    return None if looks is None else pipeline.appearance_score(looks.text, avatar, tools)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

@@ -1,0 +1,135 @@
+"""The command line: parse, call one function, print the folder. Starts without torch."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+_EPILOG = """\
+examples:
+  avatargen --shape "tall" --appearance "Saitama" --motion "punching"
+  avatargen --appearance "a knight in silver armour" --quality draft
+  avatargen --shape "short and chubby"                    a body alone
+  avatargen --shape "tall" --motion "waving"              the plain body, moving
+  avatargen --appearance "my hero" --describe "a woman in a red coat and black boots" --motion "jumping"
+
+other commands:
+  avatargen train {shape,guidance} ...                    train a shipped model again
+  motiongen "punching" --out punch.bvh                    motion alone
+
+A run leaves avatar.glb, avatar.obj, avatar.ply, body.obj, motion.npz, motion.bvh, turntable.mp4, motion.mp4,
+preview.png and run.json in its folder.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the main command."""
+    parser = argparse.ArgumentParser(
+        prog="avatargen",
+        description="Three short texts to a rigged, textured, animated 3D character. Each text is optional.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    texts = parser.add_argument_group("the three texts")
+    texts.add_argument("--shape", metavar="TEXT", help='the body: "tall", "short and chubby", "a strong man"')
+    texts.add_argument("--appearance", metavar="TEXT", help='who or what: "Saitama", "a knight in silver armour"')
+    texts.add_argument("--motion", metavar="TEXT", help='the action: "punching", "waving", "a cartwheel"')
+    texts.add_argument("--describe", metavar="TEXT", help="visual words for the appearance, instead of looking it up")
+    run = parser.add_argument_group("the run")
+    run.add_argument("--out", metavar="FOLDER", help="where the files go (default: outputs/<the texts>)")
+    run.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same files (default: 0)")
+    run.add_argument(
+        "--quality",
+        choices=("draft", "standard", "high"),
+        default="standard",
+        help="draft: minutes on a laptop; standard (default); high: for a GPU or a long wait",
+    )
+    run.add_argument("--resume", action="store_true", help="go on where an earlier run into the same folder stopped")
+    models = parser.add_argument_group("models")
+    models.add_argument("--body", metavar="KIND", help="open (default), or your own licensed smpl or smplx")
+    models.add_argument(
+        "--guidance", metavar="NAME", help="auto (default), embedded, clip:ViT-B/32, openclip:NAME:PRETRAINED"
+    )
+    models.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda")
+    config = parser.add_argument_group("configuration")
+    config.add_argument("--config", metavar="FILE", help="a HOCON file with the keys to change")
+    config.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides", help="change one key; repeatable"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["train"]:
+        return _guarded(lambda: _train(arguments[1:]))
+    parser = build_parser()
+    args = parser.parse_args(arguments)
+    if args.version:
+        import avatargen
+
+        print(f"avatargen {avatargen.__version__}")
+        return 0
+    if not arguments:
+        parser.print_help()
+        return 0
+    return _guarded(lambda: _generate(args))
+
+
+def _generate(args: argparse.Namespace) -> int:
+    from avatargen.api import generate
+    from avatargen.core.progress import Silent, Terminal
+
+    result = generate(
+        args.shape,
+        args.appearance,
+        args.motion,
+        quality=args.quality,
+        out=args.out,
+        seed=args.seed,
+        body=args.body,
+        guidance=args.guidance,
+        device=args.device,
+        describe_as=args.describe,
+        config=args.config,
+        overrides=args.overrides,
+        resume=args.resume,
+        reporter=Silent() if args.quiet else Terminal(),
+    )
+    print(result.folder)
+    return 0
+
+
+def _train(arguments: Sequence[str]) -> int:
+    from avatargen.core.errors import InputError
+
+    what = arguments[0] if arguments else ""
+    if what == "shape":
+        from avatargen.shape.train import main as train
+    elif what == "guidance":
+        from avatargen.training.guidance import main as train
+    else:
+        named = f"cannot train {what!r}; " if what else ""
+        raise InputError(f"{named}say what to train: avatargen train shape | guidance (motion: motiongen train)")
+    return train(list(arguments[1:])) or 0
+
+
+def _guarded(work: Callable[[], int]) -> int:
+    """Run `work`; a user's error becomes a message and exit code 2 instead of a traceback."""
+    from avatargen.core.errors import AvatarGenError
+
+    try:
+        return work()
+    except AvatarGenError as error:
+        print(f"avatargen: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("avatargen: stopped; run the same command with --resume to go on", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

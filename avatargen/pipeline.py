@@ -1,0 +1,169 @@
+"""The stages of text to avatar, one function each, values in and out.
+
+Nothing here writes a file but `deliver`; nothing here knows motiongen. `avatargen.api.generate` runs them in order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from avatargen.body.load import load_body_model
+from avatargen.body.look import base_colors
+from avatargen.body.measure import measure
+from avatargen.body.model import BodyModel
+from avatargen.body.posing import pose_body, shape_body
+from avatargen.body.skeleton import a_pose
+from avatargen.core.errors import InputError
+from avatargen.core.progress import Reporter, Silent, stage
+from avatargen.core.settings import Settings
+from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape, Skeleton
+from avatargen.export.files import Delivery, write_delivery
+from avatargen.guidance.load import load_guidance
+from avatargen.guidance.model import Guidance
+from avatargen.implicit.avatar import AvatarField
+from avatargen.implicit.fit import fit_avatar
+from avatargen.mesh.clean import clean_surface
+from avatargen.mesh.extract import extract_surface
+from avatargen.mesh.rig import rig_to_body
+from avatargen.mesh.texture import bake_texture
+from avatargen.shape.search import find_shape
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tools:
+    """What every stage needs: loaded once, passed on."""
+
+    settings: Settings
+    device: str
+    body: BodyModel
+    guidance: Guidance
+    reporter: Reporter
+
+
+def pick_device(wanted: str) -> str:
+    """`cpu` or `cuda`.
+
+    Raises:
+        InputError: CUDA was asked for and is not there.
+    """
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cpu":
+        return wanted
+    if wanted == "cuda" or wanted.startswith("cuda:"):
+        if not torch.cuda.is_available():
+            raise InputError("--device cuda: no usable NVIDIA GPU here; use --device cpu (or auto)")
+        return wanted
+    raise InputError(f"unknown device {wanted!r}; use auto, cpu or cuda")
+
+
+def load_tools(settings: Settings, reporter: Reporter | None = None) -> Tools:
+    """Load the body and the guidance that the settings name."""
+    told = reporter or Silent()
+    device = pick_device(settings.device)
+    body = load_body_model(settings.body).to(device)
+    guidance = load_guidance(settings.guidance, device, told)
+    return Tools(settings=settings, device=device, body=body, guidance=guidance, reporter=told)
+
+
+def coarse_shape(text: str | None, tools: Tools) -> Shape:
+    """The body that `text` describes; the neutral body for None."""
+    if text is None:
+        betas = np.zeros(tools.body.num_betas, dtype=np.float32)
+        shape = Shape(betas=betas, body=f"{tools.body.kind}-{tools.body.version}")
+    else:
+        shape = find_shape(
+            text, tools.body, tools.guidance, tools.settings.shape, tools.settings.seed, reporter=tools.reporter
+        )
+    if not shape.measures:
+        shape = replace(shape, measures=measure(tools.body, _betas(shape, tools)[0]))
+    return shape
+
+
+def _betas(shape: Shape, tools: Tools) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(shape.betas, dtype=np.float32))[None].to(tools.device)
+
+
+def body_mesh(shape: Shape, tools: Tools) -> Mesh:
+    """The coarse body in T-pose, standing on y = 0, with its own UVs and the base look as vertex colors."""
+    vertices, _ = shape_body(tools.body, _betas(shape, tools))
+    points = vertices[0].cpu().numpy()
+    points = points - np.array([0.0, points[:, 1].min(), 0.0], dtype=np.float32)
+    colors = base_colors(tools.body).clamp(0, 1).cpu().numpy()
+    uvs = tools.body.uvs.cpu().numpy() if tools.body.uvs is not None else None
+    uv_faces = tools.body.uv_faces.cpu().numpy() if tools.body.uv_faces is not None else None
+    return Mesh(vertices=points, faces=tools.body.faces.cpu().numpy(), uvs=uvs, uv_faces=uv_faces, vertex_colors=colors)
+
+
+def plain_avatar(shape: Shape, tools: Tools) -> RiggedMesh:
+    """The coarse body itself as an avatar: its own topology, weights and base look, textured."""
+    mesh = body_mesh(shape, tools)
+    with stage(tools.reporter, "texture", 1):
+        textured = bake_texture(mesh, None, tools.settings.mesh)
+        tools.reporter.step()
+    vertices, joints = shape_body(tools.body, _betas(shape, tools))
+    places = joints[0].cpu().numpy() - np.array([0.0, float(vertices[0, :, 1].min()), 0.0], dtype=np.float32)
+    skeleton = Skeleton(names=tools.body.joint_names, parents=tools.body.parents, joints=places.astype(np.float32))
+    return RiggedMesh(mesh=textured, skeleton=skeleton, weights=tools.body.weights.cpu().numpy())
+
+
+def sculpt(description: str, shape: Shape, tools: Tools, checkpoint: Path | None = None) -> AvatarField:
+    """Sculpt and paint the body after `description`, as an implicit avatar in the A-pose frame."""
+    return fit_avatar(
+        description,
+        tools.body,
+        _betas(shape, tools),
+        tools.guidance,
+        tools.settings.implicit,
+        tools.settings.seed,
+        reporter=tools.reporter,
+        checkpoint=checkpoint,
+    )
+
+
+def finish_mesh(field: AvatarField, shape: Shape, tools: Tools) -> RiggedMesh:
+    """The field's surface as one textured, rigged mesh in T-pose, standing on y = 0."""
+    settings, told = tools.settings.mesh, tools.reporter
+    pose = a_pose(tools.device)
+    posed = pose_body(tools.body, _betas(shape, tools), pose[None])
+    start = posed.vertices[0].cpu().numpy()
+    with stage(told, "mesh", 4):
+        surface = extract_surface(field.sdf, field.bounds, settings.voxel, start, tools.body.faces.cpu().numpy())
+        told.step()
+        surface = clean_surface(surface, settings)
+        told.step()
+        textured = bake_texture(surface, field, settings)
+        told.step()
+        rigged = rig_to_body(textured, tools.body, _betas(shape, tools), pose)
+        told.step()
+    return rigged
+
+
+def deliver(delivery: Delivery, folder: Path, tools: Tools) -> dict[str, str]:
+    """Write every file of a finished avatar into `folder`; returns file name -> what it is."""
+    return write_delivery(delivery, folder, tools.settings.video, tools.reporter)
+
+
+def animated(motion: Motion, avatar: RiggedMesh) -> Motion:
+    """`motion` scaled to the proportions of `avatar`, so that its feet reach the floor."""
+    height = float(avatar.skeleton.joints[0, 1])
+    scale = height / motion.rest_root_height
+    return replace(motion, root_position=(motion.root_position * scale).astype(np.float32), rest_root_height=height)
+
+
+def licences(tools: Tools, used: Sequence[str]) -> dict[str, str]:
+    """Part -> licence of everything that went into the result."""
+    parts = {
+        f"body ({tools.body.kind})": tools.body.licence,
+        f"guidance ({tools.guidance.name})": tools.guidance.licence,
+        "code": "Apache-2.0",
+    }
+    if "motion" in used:
+        parts["motion and pose priors"] = (
+            "Apache-2.0; trained on motions of Mesh2Motion and KayKit (CC0), DeepMimic (MIT) and CMU. The data used in "
+            "this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF EIA-0196217."
+        )
+    return parts
