@@ -15,6 +15,7 @@ from avatargen.body.look import base_colors
 from avatargen.body.measure import measure
 from avatargen.body.model import BodyModel
 from avatargen.body.posing import pose_body, shape_body
+from avatargen.body.rigged import pose_rigged
 from avatargen.body.skeleton import a_pose
 from avatargen.core.errors import InputError
 from avatargen.core.progress import Reporter, Silent, stage
@@ -29,6 +30,8 @@ from avatargen.mesh.clean import clean_surface
 from avatargen.mesh.extract import extract_surface
 from avatargen.mesh.rig import rig_to_body
 from avatargen.mesh.texture import bake_texture
+from avatargen.render.cameras import orbit
+from avatargen.render.picture import render_mesh
 from avatargen.shape.search import find_shape
 
 
@@ -154,6 +157,31 @@ def animated(motion: Motion, avatar: RiggedMesh) -> Motion:
     return replace(motion, root_position=(motion.root_position * scale).astype(np.float32), rest_root_height=height)
 
 
+def appearance_score(text: str, avatar: RiggedMesh, tools: Tools) -> dict[str, float]:
+    """Mean cosine of the finished avatar's pictures (front, left, back, right) with the text, and the plain body's."""
+    pose = a_pose()[None].numpy()
+    scores = {}
+    for name, rigged in {"avatar": avatar, "grey": replace(avatar, mesh=replace(avatar.mesh, texture=None))}.items():
+        points = torch.from_numpy(pose_rigged(rigged, pose)[0])
+        size = tools.guidance.image_size
+        cameras = orbit(torch.tensor([0.0, 90.0, 180.0, 270.0]), 5.0, 3.0, points.mean(0), 42.0, size)
+        mesh = rigged.mesh
+        textured = mesh.texture is not None and mesh.uvs is not None and mesh.uv_faces is not None
+        images = render_mesh(
+            points,
+            torch.from_numpy(mesh.faces).long(),
+            cameras,
+            texture=torch.from_numpy(mesh.texture).float() / 255 if textured else None,
+            uvs=torch.from_numpy(mesh.uvs) if textured else None,
+            uv_faces=torch.from_numpy(mesh.uv_faces).long() if textured else None,
+        )
+        with torch.no_grad():
+            image = tools.guidance.encode_image(images.to(tools.device))
+            words = tools.guidance.encode_text([text])
+        scores[name] = round(float((image @ words.T).mean()), 4)
+    return scores
+
+
 def licences(tools: Tools, used: Sequence[str]) -> dict[str, str]:
     """Part -> licence of everything that went into the result."""
     parts = {
@@ -164,6 +192,7 @@ def licences(tools: Tools, used: Sequence[str]) -> dict[str, str]:
     if "motion" in used:
         parts["motion and pose priors"] = (
             "Apache-2.0; trained on motions of Mesh2Motion and KayKit (CC0), DeepMimic (MIT) and CMU. The data used in "
-            "this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF EIA-0196217."
+            "this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF "
+            "EIA-0196217."
         )
     return parts
