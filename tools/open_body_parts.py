@@ -1,0 +1,91 @@
+"""Part labels for the faces of the open body: from skinning weights, geometry and MakeHuman's UV masks."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from avatargen.core.parts import PART_ID, SMPL_JOINTS
+
+JOINT = {name: index for index, name in enumerate(SMPL_JOINTS)}
+
+
+def mask_at(folder: Path, name: str, uv: np.ndarray) -> np.ndarray:
+    """Values 0..1 of one of MakeHuman's masks at `uv` (v up)."""
+    with Image.open(folder / f"mpfb_{name}.jpg") as image:
+        pixels = np.asarray(image.convert("L"), dtype=np.float64) / 255
+    rows = np.clip(((1 - uv[:, 1]) * pixels.shape[0]).astype(int), 0, pixels.shape[0] - 1)
+    columns = np.clip((uv[:, 0] * pixels.shape[1]).astype(int), 0, pixels.shape[1] - 1)
+    return pixels[rows, columns]
+
+
+def label_quads(
+    vertices: np.ndarray,
+    quads: np.ndarray,
+    quad_uv: np.ndarray,
+    weights: np.ndarray,
+    joints: np.ndarray,
+    eye_sides: np.ndarray,
+    masks: Path,
+) -> np.ndarray:
+    """Part ids [q] of quads [q, 4]; `quad_uv` [q, 2] are the UVs of their centres, `eye_sides` [v] is +1, -1 or 0."""
+    center = vertices[quads].mean(1)
+    weight = weights[quads].mean(1)
+    x, y, z = center.T
+    side = np.where(x > 0, "left", "right")
+    names = np.full(len(quads), "upper_torso", dtype=object)
+
+    limbs = {}
+    for limb, joint_names in {
+        "trunk": ("pelvis", "spine1", "spine2", "spine3", "left_collar", "right_collar"),
+        "neck": ("neck",),
+        "head": ("head",),
+        "upper_arm": ("left_shoulder", "right_shoulder"),
+        "forearm": ("left_elbow", "right_elbow"),
+        "hand": ("left_wrist", "right_wrist", "left_hand", "right_hand"),
+        "thigh": ("left_hip", "right_hip"),
+        "shin": ("left_knee", "right_knee"),
+        "foot": ("left_ankle", "right_ankle", "left_foot", "right_foot"),
+    }.items():
+        limbs[limb] = weight[:, [JOINT[n] for n in joint_names]].sum(1)
+    best = np.array(list(limbs))[np.argmax(np.stack(list(limbs.values()), 1), axis=1)]
+    for limb in ("upper_arm", "forearm", "hand", "thigh", "shin", "foot"):
+        here = best == limb
+        names[here] = [f"{s}_{limb}" for s in side[here]]
+
+    trunk = best == "trunk"
+    waist = joints[JOINT["spine1"], 1] + 0.02
+    ribs = joints[JOINT["spine2"], 1] - 0.01
+    names[trunk & (y < ribs)] = "lower_torso"
+    names[trunk & (y < waist - 0.07)] = "pelvis"
+
+    head = (best == "head") | (best == "neck")
+    names[head] = "face"
+    eyes = vertices[eye_sides > 0].mean(0)
+    face_of(names, head, center, eyes, quad_uv, masks)
+    eye = eye_sides[quads[:, 0]]
+    names[eye > 0] = "left_eye"
+    names[eye < 0] = "right_eye"
+    return np.array([PART_ID[n] for n in names], dtype=np.uint8)
+
+
+def face_of(
+    names: np.ndarray, head: np.ndarray, center: np.ndarray, left_eye: np.ndarray, uv: np.ndarray, masks: Path
+) -> None:
+    """Split the head into scalp, face, brows, lips and neck; lengths in units of the distance between the eyes."""
+    unit = 2 * left_eye[0]
+    x, y, z = np.abs(center[:, 0]) / unit, (center[:, 1] - left_eye[1]) / unit, (center[:, 2] - left_eye[2]) / unit
+    ears = mask_at(masks, "ears", uv) > 0.5
+    below_chin = y < -1.75 + 0.62 * np.clip(-z, 0, 3.0)
+    names[head & below_chin & ~ears] = "neck"
+    # The hairline: over the forehead, down before the ear, then behind it to the nape.
+    front = y > 1.12 - 0.18 * x
+    temple = (z < -0.62 - 0.55 * np.clip(0.9 - y, 0, 1.0)) & (y > 0.1)
+    back = (z < -1.55) & (y > -1.05)
+    names[head & (front | temple | back) & ~ears] = "scalp"
+    u = (x - 0.5) * unit / 0.0315
+    arch = 0.40 + 0.05 * np.cos(np.clip(u, -1.5, 1.5))
+    brow = head & (np.abs(y - arch) < 0.075) & (u > -0.62) & (u < 0.85) & (z > -0.6)
+    names[brow] = np.where(center[brow, 0] > 0, "left_brow", "right_brow")
+    lips = head & (mask_at(masks, "lips", uv) > 0.5)
+    names[lips] = "lips"
