@@ -19,7 +19,8 @@ from avatargen import __version__
 from avatargen.core.errors import InputError
 from avatargen.core.rotations import quat_from_matrix
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Skeleton
-from avatargen.export.surface import encode_png, has_texture, split_at_seams, vertex_normals
+from avatargen.export.surface import encode_png, has_texture, smooth_normals, split_at_seams
+from avatargen.render.shading import linear_from_srgb
 
 FLOAT, UBYTE, USHORT, UINT = 5126, 5121, 5123, 5125
 COMPONENTS = {FLOAT: np.float32, UBYTE: np.uint8, USHORT: np.uint16, UINT: np.uint32}
@@ -47,7 +48,7 @@ def encode_glb(
     Args:
         rigged: in its rest pose, which becomes the bind pose.
         motions: joint names must be among the skeleton's, root first.
-        name: of the mesh and the skin.
+        name: of the mesh; the skin is `name_rig`.
         author: goes to `asset.extras.author`.
         copyright: goes to `asset.copyright`.
         licence: goes to `asset.extras.licence`.
@@ -183,13 +184,14 @@ def _add_mesh(file: _File, mesh: Mesh, weights: np.ndarray | None, name: str) ->
     split = split_at_seams(mesh)
     attributes = {
         "POSITION": file.add_accessor(mesh.vertices[split.source], FLOAT, "VEC3", target=VERTEX_DATA, bounds=True),
-        "NORMAL": file.add_accessor(vertex_normals(mesh)[split.source], FLOAT, "VEC3", target=VERTEX_DATA),
+        "NORMAL": file.add_accessor(smooth_normals(mesh)[split.source], FLOAT, "VEC3", target=VERTEX_DATA),
     }
     if split.uvs is not None:
         flipped = np.stack((split.uvs[:, 0], 1.0 - split.uvs[:, 1]), axis=1)
         attributes["TEXCOORD_0"] = file.add_accessor(flipped, FLOAT, "VEC2", target=VERTEX_DATA)
     if mesh.vertex_colors is not None and not has_texture(mesh):
-        colors = np.concatenate((_linear(mesh.vertex_colors), np.ones((len(mesh.vertices), 1))), axis=1)
+        linear = linear_from_srgb(torch.from_numpy(np.clip(mesh.vertex_colors.astype(np.float64), 0, 1))).numpy()
+        colors = np.concatenate((linear, np.ones((len(linear), 1))), axis=1)
         whole = np.round(colors[split.source] * 65535)
         attributes["COLOR_0"] = file.add_accessor(whole, USHORT, "VEC4", target=VERTEX_DATA, normalized=True)
     if weights is not None:
@@ -229,7 +231,7 @@ def _add_skin(file: _File, skeleton: Skeleton, name: str) -> int:
     columns = inverse.transpose(0, 2, 1).reshape(len(inverse), 16)
     root = 1 + skeleton.parents.index(-1)
     skin = {
-        "name": name,
+        "name": f"{name}_rig",
         "joints": [1 + i for i in range(len(skeleton.names))],
         "skeleton": root,
         "inverseBindMatrices": file.add_accessor(columns, FLOAT, "MAT4"),
@@ -268,9 +270,3 @@ def _add_animation(file: _File, motion: Motion, skeleton: Skeleton, name: str) -
     for column, joint in enumerate(motion.joint_names):
         add_channel(skeleton.names.index(joint), "rotation", quats[:, column], "VEC4")
     file.add("animations", {"name": name, "samplers": samplers, "channels": channels})
-
-
-def _linear(srgb: np.ndarray) -> np.ndarray:
-    """Undo the sRGB curve: vertex colors of glTF are linear (IEC 61966-2-1)."""
-    clipped = np.clip(srgb.astype(np.float64), 0, 1)
-    return np.where(clipped <= 0.04045, clipped / 12.92, ((clipped + 0.055) / 1.055) ** 2.4)

@@ -4,10 +4,12 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float, Integer, UInt8
 from PIL import Image
 
 from avatargen.core.values import Mesh
+from avatargen.render.shading import vertex_normals
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,29 +44,15 @@ def split_at_seams(mesh: Mesh) -> SplitMesh:
     return SplitMesh(source=source, uvs=mesh.uvs[uv], faces=corner.reshape(-1, 3))
 
 
-def vertex_normals(mesh: Mesh) -> Float[np.ndarray, "v 3"]:
-    """Unit normals, +Y where there is none; each face counts by its angle at the vertex (Thuermer, Wuethrich 1998).
-
-    They are taken before any splitting at UV seams, so that shading shows no seam.
-    """
-    points = mesh.vertices.astype(np.float64)
-    corners = points[mesh.faces]
-    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-30)
-    total = np.zeros_like(points)
-    for i in range(3):
-        ahead = corners[:, (i + 1) % 3] - corners[:, i]
-        behind = corners[:, (i + 2) % 3] - corners[:, i]
-        angle = np.arctan2(np.linalg.norm(np.cross(ahead, behind), axis=1), (ahead * behind).sum(1))
-        for axis in range(3):
-            total[:, axis] += np.bincount(mesh.faces[:, i], angle * flat[:, axis], len(points))
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    return np.where(length > 1e-12, total / np.maximum(length, 1e-12), np.array([0.0, 1.0, 0.0]))
+def smooth_normals(mesh: Mesh) -> Float[np.ndarray, "v 3"]:
+    """Unit normals, +Y where there is none; taken before the split at UV seams, so that shading shows no seam."""
+    points, faces = torch.from_numpy(mesh.vertices.astype(np.float64)), torch.from_numpy(mesh.faces.astype(np.int64))
+    normals = vertex_normals(points, faces).numpy()
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.where(length > 0.5, normals / np.maximum(length, 0.5), np.array([0.0, 1.0, 0.0]))
 
 
-def sample_texture(
-    texture: UInt8[np.ndarray, "h w 3"], uvs: Float[np.ndarray, "n 2"]
-) -> Float[np.ndarray, "n 3"]:
+def sample_texture(texture: UInt8[np.ndarray, "h w 3"], uvs: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
     """Bilinear sRGB colors in 0..1 at `uvs` (v up, texel centers at half-integers), held at the border."""
     height, width = texture.shape[:2]
     x = np.clip(uvs[:, 0] * width - 0.5, 0, width - 1)

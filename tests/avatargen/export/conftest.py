@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from avatargen.core.errors import MissingExtraError
 from avatargen.core.files import cache_dir, digest_file
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Skeleton
+from avatargen.export.fbx import blender_command, run_blender
 
 TOOLS = Path(__file__).parents[3] / "tools"
 RINGS, SIDES = 13, 12
@@ -153,5 +155,28 @@ def validate(tmp_path_factory):
         if not done.stdout:
             unavailable(f"the glTF validator did not run: {done.stderr[-500:]}")
         return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def blender(tmp_path_factory):
+    """Import a GLB or FBX in Blender; its report and the evaluated vertices, Y up again [frames, v, 3]."""
+    try:
+        command = blender_command()
+    except MissingExtraError as error:
+        unavailable(f"{error}\n  bpy wants numpy < 2: install it elsewhere and name it in AVATARGEN_BLENDER_PYTHON")
+    folder = tmp_path_factory.mktemp("blender")
+
+    def run(data: bytes, suffix: str, frames: list[int], action: str = "", fps: int = 30) -> tuple[dict, np.ndarray]:
+        source, report, arrays = folder / f"file{suffix}", folder / "report.json", folder / "arrays.npz"
+        for old in (report, arrays):
+            old.unlink(missing_ok=True)
+        source.write_bytes(data)
+        job = {"source": str(source), "fps": fps, "frames": frames, "report": str(report), "arrays": str(arrays)}
+        run_blender(command, Path(__file__).with_name("blender_probe.py"), job | {"action": action}, timeout_s=300.0)
+        with np.load(arrays) as stored:
+            x, y, z = np.moveaxis(stored["posed"], -1, 0)
+        return json.loads(report.read_text()), np.stack((x, z, -y), axis=-1)
 
     return run
