@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Number = float | int | Sequence[float] | Tensor
+Number = float | int | Sequence[float | int] | Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class Cameras:
             self.width,
         )
 
-    def resized(self, factor: float) -> "Cameras":
+    def resized(self, factor: float | int) -> "Cameras":
         """The same views with `factor` times as many pixels along each side."""
         return Cameras(
             self.world_from_camera, self.fov_y, max(1, round(self.height * factor)), max(1, round(self.width * factor))
@@ -109,7 +109,7 @@ def orbit(
     azimuth_deg: Number,
     elevation_deg: Number = 0.0,
     distance: Number = 3.0,
-    target: Sequence[float] | Tensor = (0.0, 0.0, 0.0),
+    target: Sequence[float | int] | Tensor = (0.0, 0.0, 0.0),
     fov_deg: Number = 40.0,
     size: int | tuple[int, int] = 256,
     device: torch.device | str | None = None,

@@ -169,8 +169,8 @@ def _checker(generator: torch.Generator, cameras: Cameras, like: Tensor) -> Tens
     columns = torch.arange(width, device=like.device)[None, :] / square[:, None] + 2 * draw[:, 2:3]
     board = (torch.floor(rows)[:, :, None] + torch.floor(columns)[:, None, :]).remainder(2)[:, None]
     low, high = draw[:, 3, None, None, None], draw[:, 4, None, None, None]
-    # Shrinking and enlarging again is a cheap blur of about an eighth of a square.
-    small = resize(board, scale_factor=1 / max(1, height // 32), mode="area")
+    # Shrinking and enlarging again is a cheap blur by about 1/64 of the image.
+    small = resize(board, scale_factor=1 / max(1, height // 64), mode="area")
     board = resize(small, size=(height, width), mode="bilinear", align_corners=False)
     return (low + (high - low) * board).expand(count, 3, height, width)
 
