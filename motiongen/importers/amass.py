@@ -1,0 +1,94 @@
+"""AMASS and SMPL-X archives (`poses`, `trans`, a frame rate), Z up, to a `Motion`, Y up. Nothing is unpickled.
+
+Both hold rotation vectors on SMPL's joints, whose rest frames are identities: the orientations carry over as they are.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from avatargen.core.errors import BrokenFileError
+from avatargen.core.npz import read_npz
+from avatargen.core.parts import SMPL_JOINTS
+from avatargen.core.values import Motion
+from motiongen.kinematics import JOINT, REFERENCE_JOINTS, matrix_from_rotvec
+
+_RATES = ("mocap_framerate", "mocap_frame_rate", "fps")
+_Y_FROM_Z_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+# SMPL's neutral template: pelvis over its own origin's sole, and hips under the pelvis.
+_SMPL_PELVIS_HEIGHT = 0.92
+_SMPL_PELVIS_FROM_ORIGIN = np.array([-0.0018, -0.2233, 0.0282])
+
+
+def _poses(path: Path, data: dict[str, np.ndarray]) -> np.ndarray:
+    """Rotation vectors of the root and 21 body joints. [t, 22, 3]"""
+    if "root_orient" in data and "pose_body" in data:
+        poses = np.concatenate([np.atleast_2d(data["root_orient"]), np.atleast_2d(data["pose_body"])], axis=-1)
+    elif "poses" in data:
+        poses = data["poses"]
+    else:
+        raise BrokenFileError(f"{path}: has neither 'poses' nor 'root_orient' and 'pose_body' (it has {', '.join(data) or 'nothing'})")
+    if not np.issubdtype(poses.dtype, np.number) or poses.ndim < 2 or len(poses) == 0:
+        raise BrokenFileError(f"{path}: 'poses' has shape {poses.shape} and type {poses.dtype}; no frames of numbers")
+    poses = poses.reshape(len(poses), -1).astype(float)
+    if poses.shape[1] < 66 or poses.shape[1] % 3:
+        raise BrokenFileError(f"{path}: 'poses' has {poses.shape[1]} numbers a frame; 66 (22 joints) or more are needed")
+    return poses[:, :66].reshape(-1, 22, 3)
+
+
+def read_amass(
+    path: Path,
+    joints: Float[np.ndarray, "24 3"] = REFERENCE_JOINTS,
+    name: str | None = None,
+    pelvis_offset: Float[np.ndarray, " 3"] = _SMPL_PELVIS_FROM_ORIGIN,
+    pelvis_height: float = _SMPL_PELVIS_HEIGHT,
+    up: str = "auto",
+) -> Motion:
+    """The motion in an AMASS or SMPL-X `.npz`, scaled to a body with rest `joints` by pelvis height.
+
+    Args:
+        path: the file. Keys: `poses` [t, >= 66], or `root_orient` and `pose_body`; `trans` [t, 3]; one of
+            `mocap_framerate`, `mocap_frame_rate`, `fps`.
+        joints: rest joints of the body that is to move.
+        name: name of the motion; the file's without it.
+        pelvis_offset: where the pelvis joint is in the rest pose of the body that `trans` was made for; the entry
+            `rest_root` [3] of files that we write takes its place.
+        pelvis_height: height of that joint over the soles; the entry `rest_root_height` takes its place.
+        up: "z" (AMASS), "y", or "auto": the entry `up_axis` if there is one, else Z.
+
+    Raises:
+        BrokenFileError: keys are missing, there are no frames, something is not finite, or the frame rate is absurd.
+    """
+    data = read_npz(path)
+    poses = _poses(path, data)
+    if "trans" not in data:
+        raise BrokenFileError(f"{path}: has no 'trans'")
+    trans = np.asarray(data["trans"])
+    if trans.shape != (len(poses), 3) or not np.issubdtype(trans.dtype, np.number):
+        raise BrokenFileError(f"{path}: 'trans' has shape {trans.shape}, 'poses' {len(poses)} frames")
+    if not (np.isfinite(poses).all() and np.isfinite(trans).all()) or np.abs(trans).max() > 1e5 or np.abs(poses).max() > 1e3:
+        raise BrokenFileError(f"{path}: 'poses' or 'trans' holds NaN, infinite or absurdly large values")
+    rate = next((data[key] for key in _RATES if key in data), None)
+    if rate is None or rate.size != 1 or not np.issubdtype(rate.dtype, np.number):
+        raise BrokenFileError(f"{path}: has no frame rate ({', '.join(_RATES)})")
+    fps = float(rate.reshape(()))
+    if not 1 <= fps <= 1000:
+        raise BrokenFileError(f"{path}: the frame rate is {fps:g}; usable are 1 to 1000")
+    pelvis_offset = np.asarray(data.get("rest_root", pelvis_offset), dtype=float).reshape(3)
+    pelvis_height = float(np.asarray(data.get("rest_root_height", pelvis_height)).reshape(()))
+    if up == "auto":
+        up = str(data["up_axis"]).lower() if "up_axis" in data else "z"
+    world = _Y_FROM_Z_UP if up == "z" else np.eye(3)
+    rotations = np.tile(np.eye(3), (len(poses), 24, 1, 1))
+    rotations[:, :22] = matrix_from_rotvec(poses)
+    rotations[:, JOINT["pelvis"]] = world @ rotations[:, JOINT["pelvis"]]
+    scale = float(joints[0, 1]) / pelvis_height
+    return Motion(
+        rotations=rotations,
+        root_position=(trans.astype(float) + pelvis_offset) @ world.T * scale,
+        rest_root_height=float(joints[0, 1]),
+        joint_names=SMPL_JOINTS,
+        fps=fps,
+        name=name or path.stem,
+    )
