@@ -13,23 +13,23 @@ from avatargen.core.parts import SMPL_JOINTS, SMPL_PARENTS
 JOINT = {name: index for index, name in enumerate(SMPL_JOINTS)}
 """Index of each SMPL joint."""
 
-# A neutral adult of 1.70 m in an exact T-pose standing on y = 0. Motions are stored for these proportions.
+# The open body with all betas zero (1.71 m), in its exact T-pose on y = 0. Motions are stored for these proportions.
 _HALF = {
-    "pelvis": (0.0, 0.93, 0.0),
-    "left_hip": (0.075, 0.865, 0.0),
-    "spine1": (0.0, 1.035, -0.015),
-    "left_knee": (0.088, 0.485, 0.0),
-    "spine2": (0.0, 1.16, -0.005),
-    "left_ankle": (0.088, 0.085, -0.02),
-    "spine3": (0.0, 1.225, 0.005),
-    "left_foot": (0.1, 0.025, 0.1),
-    "neck": (0.0, 1.425, -0.02),
-    "left_collar": (0.065, 1.345, -0.01),
-    "head": (0.0, 1.5, 0.02),
-    "left_shoulder": (0.175, 1.385, -0.02),
-    "left_elbow": (0.43, 1.385, -0.02),
-    "left_wrist": (0.68, 1.385, -0.02),
-    "left_hand": (0.765, 1.38, -0.015),
+    "pelvis": (0.0, 0.952, 0.0),
+    "left_hip": (0.094, 0.899, 0.012),
+    "spine1": (0.0, 1.04, -0.008),
+    "left_knee": (0.095, 0.507, 0.012),
+    "spine2": (0.0, 1.142, -0.005),
+    "left_ankle": (0.095, 0.076, 0.012),
+    "spine3": (0.0, 1.219, -0.013),
+    "left_foot": (0.094, 0.026, 0.152),
+    "neck": (0.0, 1.455, 0.018),
+    "left_collar": (0.052, 1.387, 0.035),
+    "head": (0.0, 1.543, 0.044),
+    "left_shoulder": (0.178, 1.371, 0.029),
+    "left_elbow": (0.438, 1.371, 0.029),
+    "left_wrist": (0.673, 1.371, 0.029),
+    "left_hand": (0.775, 1.371, 0.029),
 }
 
 

@@ -20,12 +20,12 @@ from motiongen.kinematics import (
     world_rotations,
 )
 
-_HEEL_BACK = 0.055  # from ankle to heel and from ball to toe tip, metres at 1.70 m
-_TOE_AHEAD = 0.07
+_HEEL_BACK = 0.055  # from ankle to heel and from ball to toe tip, metres at 1.71 m
+_TOE_AHEAD = 0.06
 CONTACT_HEIGHT = 0.05
 CONTACT_SPEED = 0.3
 
-# How far the body's surface is below a joint when that joint's part lies on the floor, metres at 1.70 m.
+# How far the body's surface is below a joint when that joint's part lies on the floor, metres at 1.71 m.
 _FLESH = {
     "pelvis": 0.10, "spine1": 0.10, "spine2": 0.11, "spine3": 0.11, "neck": 0.055, "head": 0.075,
     "hip": 0.09, "knee": 0.05, "ankle": 0.035, "collar": 0.05, "shoulder": 0.055, "elbow": 0.035, "wrist": 0.025,
