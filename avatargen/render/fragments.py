@@ -85,6 +85,36 @@ def pixel_rays(cameras: Cameras, pixel: Integer[Tensor, " n"]) -> tuple[Float[Te
     return cameras.positions[view], torch.einsum("nij,nj->ni", rotations[view], local)
 
 
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """The pixels of `Fragments` that see something, gathered: work on them costs nothing for empty pixels."""
+
+    pixel: Integer[Tensor, " n"]
+    """Flat index over views, rows and columns."""
+    view: Integer[Tensor, " n"]
+    face: Integer[Tensor, " n"]
+    bary: Float[Tensor, "n 3"]
+
+
+def gather_hits(fragments: Fragments) -> Hits:
+    """The covered pixels of all views, in order."""
+    pixel = covered_pixels(fragments.face)
+    area = fragments.face.shape[1] * fragments.face.shape[2]
+    view = torch.div(pixel, area, rounding_mode="floor")
+    return Hits(pixel, view, fragments.face.reshape(-1)[pixel], fragments.bary.reshape(-1, 3)[pixel])
+
+
+def interpolate_hits(
+    attributes: Float[Tensor, "v c"] | Float[Tensor, "b v c"], faces: Integer[Tensor, "f 3"], hits: Hits
+) -> Float[Tensor, "n c"]:
+    """Attributes of vertices at the hits; see `interpolate`."""
+    corners = faces[hits.face]
+    if attributes.ndim == 3 and len(attributes) > 1:
+        corners = corners + hits.view[:, None] * attributes.shape[1]
+    values = attributes.reshape(-1, attributes.shape[-1])[corners]
+    return (values * hits.bary.to(values.dtype)[..., None]).sum(1)
+
+
 def interpolate(
     attributes: Float[Tensor, "v c"] | Float[Tensor, "b v c"], faces: Integer[Tensor, "f 3"], fragments: Fragments
 ) -> Float[Tensor, "views h w c"]:
@@ -93,21 +123,13 @@ def interpolate(
     Differentiable in `attributes` and, through `fragments.bary`, in the vertices the fragments were made from.
     `faces` may be another index of the same faces (`uv_faces`), and `attributes` then belongs to it.
     """
-    views, height, width = fragments.face.shape
-    pixel = covered_pixels(fragments.face)
-    corners = faces[fragments.face.reshape(-1)[pixel]]
-    if attributes.ndim == 3 and len(attributes) > 1:
-        view = torch.div(pixel, height * width, rounding_mode="floor")
-        corners = corners + view[:, None] * attributes.shape[1]
-    channels = attributes.shape[-1]
-    values = attributes.reshape(-1, channels)[corners]
-    bary = fragments.bary.reshape(-1, 3)[pixel].to(values.dtype)
-    mixed = (values * bary[..., None]).sum(1)
-    image = torch.zeros(views * height * width, channels, dtype=values.dtype, device=values.device)
-    return image.index_put((pixel,), mixed).reshape(views, height, width, channels)
+    hits = gather_hits(fragments)
+    mixed = interpolate_hits(attributes, faces, hits)
+    image = mixed.new_zeros(fragments.face.numel(), mixed.shape[1])
+    return image.index_put((hits.pixel,), mixed).reshape(*fragments.face.shape, mixed.shape[1])
 
 
-def sample_texture(texture: Float[Tensor, "th tw c"], uv: Float[Tensor, "b h w 2"]) -> Float[Tensor, "b h w c"]:
+def sample_texture(texture: Float[Tensor, "th tw c"], uv: Float[Tensor, "*shape 2"]) -> Float[Tensor, "*shape c"]:
     """Texture colors at `uv` (origin lower left, v up), bilinear, repeating at the edges; differentiable in both."""
     height, width, channels = texture.shape
     x = uv[..., 0].reshape(-1) * width - 0.5

@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, normalize
 
+from avatargen.core.values import Mesh
 from avatargen.render.cameras import Cameras
-from avatargen.render.fragments import Fragments, interpolate, sample_texture
+from avatargen.render.fragments import Fragments, Hits, corner_points, gather_hits, interpolate_hits, sample_texture
 from avatargen.render.raster import rasterize
-from avatargen.render.shading import Light, Studio, background, headlight, shade, vertex_normals
+from avatargen.render.shading import Light, Studio, background, headlight, shade_points, vertex_normals
 from avatargen.render.silhouettes import Edges, antialias
 
 
@@ -31,6 +33,17 @@ class Surface:
             raise ValueError("give colors or a texture, not both")
 
 
+def surface_of(mesh: Mesh) -> Surface:
+    """The look a `Mesh` carries: its texture, else its vertex colors, else clay."""
+    if mesh.texture is not None and mesh.uvs is not None and mesh.uv_faces is not None:
+        texture = torch.from_numpy(mesh.texture).float() / 255
+        uvs = torch.from_numpy(np.asarray(mesh.uvs, dtype=np.float32))
+        return Surface(texture=texture, uvs=uvs, uv_faces=torch.from_numpy(mesh.uv_faces.astype(np.int64)))
+    if mesh.vertex_colors is not None:
+        return Surface(torch.from_numpy(np.asarray(mesh.vertex_colors, dtype=np.float32)))
+    return Surface()
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """Images and what lies behind them."""
@@ -49,27 +62,34 @@ _CLAY = 0.82
 """Grey of a mesh without colors."""
 
 
-def _smooth_normals(meshes: Tensor, faces: Tensor, cameras: Cameras, fragments: Fragments) -> Tensor:
+def _smooth_normals(meshes: Tensor, faces: Tensor, cameras: Cameras, hits: Hits) -> Float[Tensor, "n 3"]:
     """Interpolated unit normals, turned towards the camera where a face is seen from its back (open cloth)."""
-    smooth = normalize(interpolate(vertex_normals(meshes, faces), faces, fragments), dim=-1)
+    smooth = normalize(interpolate_hits(vertex_normals(meshes, faces), faces, hits), dim=-1)
     with torch.no_grad():
-        corners = meshes[:, faces]
-        plane = torch.linalg.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
-        towards = cameras.positions.to(meshes.dtype)[:, None] - corners[:, :, 0]
-        back = (plane * towards).sum(-1) < 0  # [views, f]
-        count = len(cameras)
-        face = fragments.face.clamp(min=0).reshape(count, -1)
-        turned = back.expand(count, -1).gather(1, face).reshape(fragments.face.shape)
-    return torch.where(turned[..., None], -smooth, smooth)
+        a, b, c = corner_points(meshes, faces, hits.face, hits.view).unbind(1)
+        towards = cameras.positions.to(meshes.dtype)[hits.view] - a
+        back = (torch.linalg.cross(b - a, c - a) * towards).sum(-1) < 0
+    return torch.where(back[:, None], -smooth, smooth)
 
 
-def _plain_colors(surface: Surface, faces: Tensor, fragments: Fragments, meshes: Tensor) -> Tensor:
+def _plain_colors(surface: Surface, faces: Tensor, hits: Hits, dtype: torch.dtype) -> Float[Tensor, "n 3"]:
     if surface.texture is not None and surface.uvs is not None and surface.uv_faces is not None:
-        uv = interpolate(surface.uvs.to(meshes.dtype), surface.uv_faces, fragments)
-        return sample_texture(surface.texture.to(meshes.dtype), uv)
+        uv = interpolate_hits(surface.uvs.to(dtype), surface.uv_faces, hits)
+        return sample_texture(surface.texture.to(dtype), uv)
     if surface.colors is not None:
-        return interpolate(surface.colors.to(meshes.dtype), faces, fragments)
-    return meshes.new_full((*fragments.face.shape, 3), _CLAY)
+        return interpolate_hits(surface.colors.to(dtype), faces, hits)
+    return hits.bary.new_full((len(hits.pixel), 3), _CLAY)
+
+
+@dataclass(frozen=True, eq=False)
+class _Layers:
+    """A picture before it is made smaller."""
+
+    fragments: Fragments
+    hits: Hits
+    normals: Float[Tensor, "n 3"]
+    image: Float[Tensor, "b 4 h w"]
+    """Colors and coverage."""
 
 
 def draw_mesh(
@@ -103,28 +123,51 @@ def draw_mesh(
         backend: see `rasterize`.
         edges: `mesh_edges(faces)`, to save its search.
     """
-    surface = surface or Surface()
-    meshes = vertices if vertices.ndim == 3 else vertices[None]
-    fine = cameras.resized(supersample) if supersample > 1 else cameras
-    fragments = rasterize(meshes, faces, fine, backend)
-    normals = _smooth_normals(meshes, faces, fine, fragments)
-    colors = shade(_plain_colors(surface, faces, fragments, meshes), normals, _light(light, fine), fine)
-    behind = background(backdrop, cameras, generator, like=meshes).permute(0, 2, 3, 1)
-    if supersample > 1:
-        behind = behind.repeat_interleave(supersample, 1).repeat_interleave(supersample, 2)
-    mask = fragments.mask.permute(0, 2, 3, 1)
-    image = torch.cat([torch.where(mask > 0, colors, behind), mask], dim=-1)
-    if smooth_edges:
-        image = antialias(image, meshes, faces, fine, fragments, edges)
-    image = image.permute(0, 3, 1, 2)
+    many = max(1, supersample)
+    layers = _paint(vertices, faces, cameras, surface, light, backdrop, smooth_edges, many, generator, backend, edges)
+    fragments = layers.fragments
     depth = torch.where(fragments.face >= 0, fragments.depth, torch.zeros_like(fragments.depth))[:, None]
-    normals = normals.permute(0, 3, 1, 2)
-    if supersample > 1:
-        image = avg_pool2d(image, supersample)
-        share = avg_pool2d(fragments.mask, supersample).clamp(min=1e-6)
-        depth = avg_pool2d(depth, supersample) / share
-        normals = normalize(avg_pool2d(normals, supersample), dim=1)
+    normals = depth.new_zeros(depth.numel(), 3).index_put((layers.hits.pixel,), layers.normals)
+    normals = normals.reshape(*fragments.face.shape, 3).permute(0, 3, 1, 2)
+    image = layers.image
+    if many > 1:
+        image = avg_pool2d(image, many)
+        depth = avg_pool2d(depth, many) / avg_pool2d(fragments.mask, many).clamp(min=1e-6)
+        normals = normalize(avg_pool2d(normals, many), dim=1)
     return Picture(image[:, :3], image[:, 3:], normals, depth)
+
+
+def _paint(
+    vertices: Tensor,
+    faces: Tensor,
+    cameras: Cameras,
+    surface: Surface | None,
+    light: Light | Studio | str | None,
+    backdrop: str | Tensor,
+    smooth_edges: bool,
+    many: int,
+    generator: torch.Generator | None,
+    backend: str,
+    edges: Edges | None,
+) -> _Layers:
+    meshes = vertices if vertices.ndim == 3 else vertices[None]
+    # Drawn at the final size, so that supersampling does not average noise away.
+    behind = background(backdrop, cameras, generator, like=meshes).permute(0, 2, 3, 1)
+    if many > 1:
+        behind = behind.repeat_interleave(many, 1).repeat_interleave(many, 2)
+        cameras = cameras.resized(many)
+    fragments = rasterize(meshes, faces, cameras, backend)
+    hits = gather_hits(fragments)
+    normals = _smooth_normals(meshes, faces, cameras, hits)
+    colors = _plain_colors(surface or Surface(), faces, hits, meshes.dtype)
+    colors = shade_points(colors, normals, _light(light, cameras), cameras, hits.view)
+    behind = behind.reshape(-1, 3)
+    empty = torch.cat([behind, torch.zeros_like(behind[:, :1])], dim=-1)
+    image = empty.index_put((hits.pixel,), torch.cat([colors, torch.ones_like(colors[:, :1])], dim=-1))
+    image = image.reshape(*fragments.face.shape, 4)
+    if smooth_edges:
+        image = antialias(image, meshes, faces, cameras, fragments, edges)
+    return _Layers(fragments, hits, normals, image.permute(0, 3, 1, 2))
 
 
 def _light(light: Light | Studio | str | None, cameras: Cameras) -> Light | Studio | None:
@@ -155,16 +198,9 @@ def render_mesh(
     edges: Edges | None = None,
 ) -> Float[Tensor, "b 3 h w"]:
     """Images of a mesh, sRGB in 0..1, row 0 at the top; see `draw_mesh` for the arguments and for masks and depth."""
-    return draw_mesh(
-        vertices,
-        faces,
-        cameras,
-        Surface(colors, texture, uvs, uv_faces),
-        light=light,
-        backdrop=background,
-        smooth_edges=antialias,
-        supersample=supersample,
-        generator=generator,
-        backend=backend,
-        edges=edges,
-    ).image
+    many = max(1, supersample)
+    surface = Surface(colors, texture, uvs, uv_faces)
+    image = _paint(
+        vertices, faces, cameras, surface, light, background, antialias, many, generator, backend, edges
+    ).image[:, :3]
+    return avg_pool2d(image, many) if many > 1 else image

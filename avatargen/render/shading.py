@@ -114,43 +114,56 @@ def shade(
     cameras: Cameras,
 ) -> Float[Tensor, "b h w 3"]:
     """Lit sRGB colors; differentiable in colors and normals. `None` leaves them as they are."""
+    view = torch.arange(len(colors), device=colors.device).repeat_interleave(colors[0, ..., 0].numel())
+    return shade_points(colors.reshape(-1, 3), normals.reshape(-1, 3), light, cameras, view).reshape(colors.shape)
+
+
+def shade_points(
+    colors: Float[Tensor, "n 3"],
+    normals: Float[Tensor, "n 3"],
+    light: Light | Studio | None,
+    cameras: Cameras,
+    view: Integer[Tensor, " n"],
+) -> Float[Tensor, "n 3"]:
+    """`shade` for single points, each seen by camera `view[i]`."""
     if light is None:
         return colors
     if isinstance(light, Studio):
-        return _shade_studio(colors, normals, light, cameras)
-    direction = light.direction.to(normals.dtype)[:, None, None]
-    facing = (normals * direction).sum(-1, keepdim=True).clamp(min=0.0)
-    ambient, diffuse = light.ambient.to(normals.dtype), light.diffuse.to(normals.dtype)
-    return colors * (ambient[:, None, None, None] + diffuse[:, None, None, None] * facing)
+        return _shade_studio(colors, normals, light, cameras.to(dtype=normals.dtype), view)
+    facing = _facing(normals, light.direction, view)
+    ambient, diffuse = light.ambient.to(normals.dtype)[view], light.diffuse.to(normals.dtype)[view]
+    return colors * (ambient + diffuse * facing)[:, None]
 
 
-def _shade_studio(colors: Tensor, normals: Tensor, studio: Studio, cameras: Cameras) -> Tensor:
-    cameras = cameras.to(dtype=normals.dtype)
-    view = cameras.world_from_camera[:, :3, 2]
+def _facing(normals: Tensor, directions: Float[Tensor, "b 3"], view: Tensor, wrap: float = 0.0) -> Float[Tensor, " n"]:
+    """Cosine to each view's direction, 0 where turned away; `wrap` lets it reach around the terminator."""
+    directions = directions.to(normals.dtype)
+    cosine = normals @ directions[0] if len(directions) == 1 else (normals * directions[view]).sum(-1)
+    return ((cosine + wrap) / (1.0 + wrap)).clamp(min=0.0)
 
-    def towards(lamp: tuple[float, float, float]) -> Tensor:
-        angle = view.new_tensor(lamp[:2]).mul(math.pi / 180).expand(len(view), 2)
-        # Lamps keep their height over the floor when the camera looks down.
-        right = normalize(cameras.world_from_camera[:, :3, 0] * view.new_tensor([1.0, 0.0, 1.0]), dim=-1)
-        up = view.new_tensor([0.0, 1.0, 0.0]).expand_as(right)
-        back = torch.linalg.cross(right, up)
-        azimuth, elevation = angle.unbind(-1)
-        flat = torch.sin(azimuth)[:, None] * right + torch.cos(azimuth)[:, None] * back
-        return torch.cos(elevation)[:, None] * flat + torch.sin(elevation)[:, None] * up
 
-    def facing(direction: Tensor, wrap: float = 0.0) -> Tensor:
-        cosine = (normals * direction[:, None, None]).sum(-1, keepdim=True)
-        return ((cosine + wrap) / (1.0 + wrap)).clamp(min=0.0)
+def _lamp(cameras: Cameras, azimuth_deg: float, elevation_deg: float) -> Float[Tensor, "b 3"]:
+    """Direction to a lamp that goes round with the camera but keeps its height over the floor."""
+    right = normalize(
+        cameras.world_from_camera[:, :3, 0] * cameras.world_from_camera.new_tensor([1.0, 0.0, 1.0]), dim=-1
+    )
+    up = torch.zeros_like(right)
+    up[:, 1] = 1.0
+    azimuth, elevation = math.radians(azimuth_deg), math.radians(elevation_deg)
+    flat = math.sin(azimuth) * right + math.cos(azimuth) * torch.linalg.cross(right, up)
+    return math.cos(elevation) * flat + math.sin(elevation) * up
 
-    key, fill, rim = towards(studio.key), towards(studio.fill), towards(studio.rim)
-    height = 0.5 + 0.5 * normals[..., 1:2]
-    light = studio.floor + (studio.sky - studio.floor) * height
-    light = light + studio.key[2] * facing(key, studio.wrap) + studio.fill[2] * facing(fill, 0.4)
-    grazing = (1.0 - (normals * view[:, None, None]).sum(-1, keepdim=True).clamp(0.0, 1.0)) ** 2
-    light = light + studio.rim[2] * facing(rim) * grazing
-    half = normalize(key + view, dim=-1)
-    sheen = studio.gloss * facing(half) ** 24
-    return srgb_from_linear(_shoulder(linear_from_srgb(colors) * light + sheen))
+
+def _shade_studio(colors: Tensor, normals: Tensor, studio: Studio, cameras: Cameras, view: Tensor) -> Tensor:
+    towards = cameras.world_from_camera[:, :3, 2]
+    key, fill, rim = (_lamp(cameras, lamp[0], lamp[1]) for lamp in (studio.key, studio.fill, studio.rim))
+    light = 0.5 * (studio.sky + studio.floor) + 0.5 * (studio.sky - studio.floor) * normals[:, 1]
+    light = light + studio.key[2] * _facing(normals, key, view, studio.wrap)
+    light = light + studio.fill[2] * _facing(normals, fill, view, 0.4)
+    grazing = (1.0 - _facing(normals, towards, view).clamp(max=1.0)) ** 2
+    light = light + studio.rim[2] * _facing(normals, rim, view) * grazing
+    sheen = studio.gloss * _facing(normals, normalize(key + towards, dim=-1), view) ** 24
+    return srgb_from_linear(_shoulder(linear_from_srgb(colors) * light[:, None] + sheen[:, None]))
 
 
 def _shoulder(light: Tensor, knee: float = 0.7) -> Tensor:
