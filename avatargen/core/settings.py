@@ -55,6 +55,67 @@ class ShapeSettings:
 class ImplicitSettings:
     """Coarse body to sculpted, painted surface."""
 
+    steps: int = 240
+    """Optimisation steps; each renders `views` pictures and moves everything once."""
+    minutes: float = 0.0
+    """Stop after about this many minutes, however many steps are left; 0: no limit."""
+    views: int = 4
+    """Pictures per step."""
+    image_size: int = 0
+    """Side of the pictures in pixels; 0: what the guidance looks at."""
+    samples: int = 16
+    """Samples per ray, all of them in a band around the surface."""
+    march_steps: int = 24
+    """Steps along a ray to find that band."""
+    encoding: str = "band"
+    """band | hash: voxels near the body, or hashed everywhere."""
+    hash_log2: int = 16
+    """Rows of each hashed level, as a power of two."""
+    distance_mm: float = 4.0
+    """Node spacing of the body's distance grid."""
+    shape_levels_mm: tuple[float, ...] = (64.0, 32.0, 16.0)
+    """Cell sizes of the geometry's levels."""
+    color_levels_mm: tuple[float, ...] = (96.0, 48.0, 24.0, 12.0, 6.0)
+    """Cell sizes of the color's levels; the finest sets how crisp borders are."""
+    fine_gain: float = 0.75
+    """Each finer level of color moves this much less than the one above it."""
+    features: int = 8
+    """Shared features of the two color heads."""
+    mirror: bool = True
+    """Left and right share what the levels learn; body parts keep a code of their own side."""
+    growth: float = 1.0
+    """Factor on how far the surface may leave each body part."""
+    normal_mm: float = 6.0
+    """Reach of the finite differences that give normals."""
+    sharpness: float = 600.0
+    """NeuS' s in 1/m at the start; its inverse is the softness of outlines."""
+    shape_rate: float = 0.0006
+    """Learning rate of the geometry, metres per step and level."""
+    color_rate: float = 0.06
+    """Learning rate of the colors, logits per step and level."""
+    textured_weight: float = 1.0
+    """Similarity of textured pictures to the text."""
+    textureless_weight: float = 0.5
+    """Similarity of grey pictures to the text."""
+    textureless_every: int = 2
+    """Grey pictures are drawn in one of this many steps; 0: never."""
+    direction_weight: float = 0.5
+    """Change from the plain body along the change of the text: keeps what the text does not name."""
+    base_weight: float = 1.0
+    """Reconstruction head against the body's own look."""
+    mask_weight: float = 0.2
+    """Silhouette against the coarse body's."""
+    eikonal_weight: float = 0.1
+    """Gradient length one, so that the field stays a distance."""
+    smooth_weight: float = 0.02
+    """Color differences between neighbouring points of the body."""
+    bend_weight: float = 0.5
+    """Roughness of the growth."""
+    plain_weight: float = 0.002
+    """Pull of colors towards the body's own look."""
+    checkpoint_every: int = 50
+    """Steps between two checkpoints; 0: none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MeshSettings:
@@ -69,6 +130,25 @@ class MotionSettings:
 @dataclass(frozen=True, kw_only=True)
 class VideoSettings:
     """Pictures and videos."""
+
+    width: int = 640
+    """Of a video, in pixels; even."""
+    height: int = 640
+    """Of a video, in pixels; even."""
+    fps: int = 30
+    """Of the turntable; a motion keeps its own."""
+    max_fps: int = 30
+    """A faster motion is shown with fewer frames, at its own speed."""
+    turntable_seconds: float = 3.0
+    """For one turn."""
+    supersample: int = 2
+    """Draw this many times larger along each side, then average."""
+    crf: int = 18
+    """H.264 quality: 0 is lossless, 18 looks so, 28 is small."""
+    preview_width: int = 1600
+    """Of preview.png, in pixels."""
+    workers: int = 0
+    """Threads that draw frames; 0 takes the machine's cores, at most four."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,7 +83,7 @@ def _plain_colors(surface: Surface, faces: Tensor, hits: Hits, dtype: torch.dtyp
 
 @dataclass(frozen=True, eq=False)
 class _Layers:
-    """A picture before it is made smaller."""
+    """A finished picture and the finer samples it was made from."""
 
     fragments: Fragments
     hits: Hits
@@ -131,7 +131,6 @@ def draw_mesh(
     normals = normals.reshape(*fragments.face.shape, 3).permute(0, 3, 1, 2)
     image = layers.image
     if many > 1:
-        image = avg_pool2d(image, many)
         depth = avg_pool2d(depth, many) / avg_pool2d(fragments.mask, many).clamp(min=1e-6)
         normals = normalize(avg_pool2d(normals, many), dim=1)
     return Picture(image[:, :3], image[:, 3:], normals, depth)
@@ -151,23 +150,24 @@ def _paint(
     edges: Edges | None,
 ) -> _Layers:
     meshes = vertices if vertices.ndim == 3 else vertices[None]
-    # Drawn at the final size, so that supersampling does not average noise away.
-    behind = background(backdrop, cameras, generator, like=meshes).permute(0, 2, 3, 1)
-    if many > 1:
-        behind = behind.repeat_interleave(many, 1).repeat_interleave(many, 2)
-        cameras = cameras.resized(many)
+    # The backdrop has the final size, so that supersampling does not average noise away.
+    behind = background(backdrop, cameras, generator, like=meshes)
+    cameras = cameras.resized(many) if many > 1 else cameras
     fragments = rasterize(meshes, faces, cameras, backend)
     hits = gather_hits(fragments)
     normals = _smooth_normals(meshes, faces, cameras, hits)
     colors = _plain_colors(surface or Surface(), faces, hits, meshes.dtype)
     colors = shade_points(colors, normals, _light(light, cameras), cameras, hits.view)
-    behind = behind.reshape(-1, 3)
-    empty = torch.cat([behind, torch.zeros_like(behind[:, :1])], dim=-1)
-    image = empty.index_put((hits.pixel,), torch.cat([colors, torch.ones_like(colors[:, :1])], dim=-1))
+    colors = torch.cat([colors, torch.ones_like(colors[:, :1])], dim=-1)
+    image = colors.new_zeros(fragments.face.numel(), 4).index_put((hits.pixel,), colors)
     image = image.reshape(*fragments.face.shape, 4)
     if smooth_edges:
         image = antialias(image, meshes, faces, cameras, fragments, edges)
-    return _Layers(fragments, hits, normals, image.permute(0, 3, 1, 2))
+    image = image.permute(0, 3, 1, 2)
+    image = avg_pool2d(image, many) if many > 1 else image
+    # Blending is linear, so the backdrop may come in last, weighted with what the mesh leaves free.
+    image = torch.cat([image[:, :3] + behind * (1 - image[:, 3:]), image[:, 3:]], dim=1)
+    return _Layers(fragments, hits, normals, image)
 
 
 def _light(light: Light | Studio | str | None, cameras: Cameras) -> Light | Studio | None:
@@ -200,7 +200,6 @@ def render_mesh(
     """Images of a mesh, sRGB in 0..1, row 0 at the top; see `draw_mesh` for the arguments and for masks and depth."""
     many = max(1, supersample)
     surface = Surface(colors, texture, uvs, uv_faces)
-    image = _paint(
+    return _paint(
         vertices, faces, cameras, surface, light, background, antialias, many, generator, backend, edges
     ).image[:, :3]
-    return avg_pool2d(image, many) if many > 1 else image

@@ -44,7 +44,7 @@ def march(
     """Sphere-trace, but never stop short: steps of `shrink * |sdf|`, at least `least`, until deep inside or past `far`.
 
     A ray that grazes a surface slows down there and goes on, so that the places show grazes as well as hits.
-    Rays end where the distance falls below `-2 least`. `directions` must have unit length.
+    Rays end where the distance falls below `-5 least`. `directions` must have unit length.
     """
     count = len(origins)
     depth = near.new_empty(count, steps)
@@ -58,7 +58,7 @@ def march(
             last[alive] = value
             depth[:, step], found[:, step] = t, last
             ahead = here + (value.abs() * shrink).clamp_min(least)
-            going = (value > -2.0 * least) & (ahead < far[alive])
+            going = (value > -5.0 * least) & (ahead < far[alive])
             t[alive] = torch.where(going, ahead, here)
             alive = alive[going]
         else:

@@ -166,8 +166,8 @@ def antialias(
     corner = points.detach()[view, third]
     channels = image.shape[-1]
     flat = image.reshape(-1, channels)
-    change, total = torch.zeros_like(flat), torch.zeros_like(flat[:, :1])
     run = (end - start).detach().abs()
+    pixels, others, weights = [], [], []
     for along in (0, 1):
         # A steep edge separates horizontal neighbours, a flat one vertical neighbours; counting each edge in
         # both directions would move outlines twice as fast as they move.
@@ -177,9 +177,12 @@ def antialias(
         position = crossing.position[rows].to(flat.dtype)
         inside, outside = crossing.inside[rows], crossing.outside[rows]
         grows = position.detach() > 0.5
-        pixel, other = torch.where(grows, outside, inside), torch.where(grows, inside, outside)
-        weight = (position - 0.5).abs()[:, None]
-        change = change.index_add(0, pixel, weight * (flat[other] - flat[pixel]))
-        total = total.index_add(0, pixel, weight)
+        pixels.append(torch.where(grows, outside, inside))
+        others.append(torch.where(grows, inside, outside))
+        weights.append((position - 0.5).abs())
+    pixel, other, weight = torch.cat(pixels), torch.cat(others), torch.cat(weights)
     # Up to four neighbours may each claim half of a pixel; together they cannot have more than all of it.
-    return (flat + change / total.clamp(min=1.0)).reshape(image.shape)
+    changed, group = torch.unique(pixel, return_inverse=True)
+    total = weight.new_zeros(len(changed)).index_add(0, group, weight)
+    share = (weight / total.clamp(min=1.0)[group])[:, None]
+    return flat.index_add(0, pixel, share * (flat[other] - flat[pixel])).reshape(image.shape)

@@ -1,0 +1,72 @@
+"""One picture that shows an avatar at a glance: front, side, back and face."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from avatargen.core.files import write_whole
+from avatargen.core.settings import VideoSettings
+from avatargen.core.values import Mesh, RiggedMesh, Skeleton
+from avatargen.export.video import draw_frame, figure_of, standing
+from avatargen.render.cameras import orbit
+from avatargen.render.studio import fitting_distance
+
+_FOV_DEG = 24.0
+_AZIMUTHS = (0.0, 90.0, 180.0)
+_SHAPE = 1.6
+"""Height over width of each of the four pictures."""
+
+
+def preview(
+    avatar: Mesh | RiggedMesh, settings: VideoSettings, skeleton: Skeleton | None = None
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Front, left side, back and a close-up of the face in a row; a rigged avatar stands in the relaxed A-pose.
+
+    Args:
+        avatar: a `RiggedMesh`, or a mesh as it stands.
+        settings: gives the width of the row.
+        skeleton: of a plain mesh, in its pose, to find the head; without it the head is the top seventh.
+    """
+    mesh = avatar.mesh if isinstance(avatar, RiggedMesh) else avatar
+    points = standing(avatar) if isinstance(avatar, RiggedMesh) else mesh.vertices
+    vertices = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32))
+    skeleton = avatar.skeleton if isinstance(avatar, RiggedMesh) else skeleton
+    width = max(16, settings.preview_width // 4)
+    size = (round(width * _SHAPE), width)
+    figure = figure_of(mesh)
+    target = 0.5 * (vertices.amin(0) + vertices.amax(0))
+    distance = max(fitting_distance(vertices, target, a, 4.0, _FOV_DEG, 1 / _SHAPE, 0.05) for a in _AZIMUTHS)
+    views = [draw_frame(figure, vertices, orbit(a, 4.0, distance, target, _FOV_DEG, size), 3) for a in _AZIMUTHS]
+    center, height = head_of(vertices, skeleton)
+    near = 0.5 * height / _SHAPE / np.tan(np.radians(_FOV_DEG / 2)) * 2.3
+    views.append(draw_frame(figure, vertices, orbit(14.0, 2.0, float(near), center, _FOV_DEG, size), 3))
+    return np.concatenate(views, axis=1)
+
+
+def head_of(vertices: Float[Tensor, "v 3"], skeleton: Skeleton | None) -> tuple[Float[Tensor, " 3"], float]:
+    """Middle and height (metres) of a head: from the neck joint to the top, or the top seventh without a skeleton."""
+    top = vertices[:, 1].amax()
+    whole = float(top - vertices[:, 1].amin())
+    neck = float(top) - whole / 7
+    if skeleton is not None and {"neck", "head"} <= set(skeleton.names):
+        neck = float(skeleton.joints[skeleton.names.index("neck"), 1])
+    above = vertices[vertices[:, 1] > neck]
+    return 0.5 * (above.amin(0) + above.amax(0)), float(top) - neck
+
+
+def write_preview(
+    avatar: Mesh | RiggedMesh, path: Path, settings: VideoSettings, skeleton: Skeleton | None = None
+) -> Path:
+    """Write `preview` as PNG.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    stream = io.BytesIO()
+    Image.fromarray(preview(avatar, settings, skeleton)).save(stream, format="PNG", optimize=True)
+    return write_whole(path, stream.getvalue())

@@ -1,0 +1,263 @@
+"""Turntable and motion videos: H.264 in MP4, 4:2:0, as every browser plays it.
+
+Frames are drawn in a few threads (torch releases Python's lock; the ray caster does not) and encoded in
+order, so the same input gives the same file on the same machine.
+"""
+
+import os
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from avatargen.body.rigged import perform, pose_rigged
+from avatargen.body.skeleton import a_pose
+from avatargen.core.errors import OutputError
+from avatargen.core.files import write_whole
+from avatargen.core.parts import SMPL_JOINTS
+from avatargen.core.progress import Reporter, Silent, stage
+from avatargen.core.settings import VideoSettings
+from avatargen.core.values import Mesh, Motion, RiggedMesh
+from avatargen.render.cameras import Cameras, orbit
+from avatargen.render.picture import Surface, render_mesh, surface_of
+from avatargen.render.silhouettes import Edges, mesh_edges
+from avatargen.render.studio import contact_shadow, fitting_distance, studio_background
+
+FOV_DEG = 26.0
+_ELEVATION_DEG = 7.0
+_MOTION_AZIMUTH_DEG = 28.0
+
+Frame = UInt8[np.ndarray, "h w 3"]
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """What stays the same in all frames."""
+
+    faces: Tensor
+    surface: Surface
+    edges: Edges
+
+
+def figure_of(mesh: Mesh) -> Figure:
+    """Faces, look and edges of `mesh` as tensors."""
+    faces = torch.from_numpy(mesh.faces.astype(np.int64))
+    return Figure(faces, surface_of(mesh), mesh_edges(faces))
+
+
+def draw_frame(
+    figure: Figure,
+    vertices: Float[Tensor, "v 3"],
+    camera: Cameras,
+    supersample: int = 1,
+    center: Float[Tensor, " 3"] | None = None,
+    grid: float = 0.0,
+) -> Frame:
+    """One picture of a figure standing on a studio floor, as stored in files."""
+    with torch.no_grad():
+        behind = studio_background(camera, contact_shadow(vertices, figure.faces), center, grid)
+        image = render_mesh(
+            vertices,
+            figure.faces,
+            camera,
+            figure.surface.colors,
+            texture=figure.surface.texture,
+            uvs=figure.surface.uvs,
+            uv_faces=figure.surface.uv_faces,
+            background=behind,
+            light="studio",
+            supersample=supersample,
+            edges=figure.edges,
+        )
+        return to_bytes(image[0])
+
+
+def to_bytes(image: Float[Tensor, "3 h w"]) -> Frame:
+    """A stored picture from a drawn one."""
+    return (image.permute(1, 2, 0).clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu().numpy()
+
+
+def standing(rigged: RiggedMesh) -> Float[np.ndarray, "v 3"]:
+    """The avatar in the relaxed A-pose on the floor; as it is where its skeleton is not SMPL's."""
+    if rigged.skeleton.names != tuple(SMPL_JOINTS):
+        return rigged.mesh.vertices.astype(np.float32)
+    points = pose_rigged(rigged, a_pose()[None].numpy())[0]
+    return points - np.array([0.0, points[:, 1].min(), 0.0], dtype=points.dtype)
+
+
+def turntable(avatar: Mesh | RiggedMesh, path: Path, settings: VideoSettings, reporter: Reporter | None = None) -> Path:
+    """A video of one turn around the avatar, from its front over its left side; loops without a jump.
+
+    Raises:
+        OutputError: the file cannot be written or encoded.
+    """
+    mesh = avatar.mesh if isinstance(avatar, RiggedMesh) else avatar
+    vertices = torch.from_numpy(standing(avatar) if isinstance(avatar, RiggedMesh) else mesh.vertices).float()
+    figure = figure_of(mesh)
+    count = max(1, round(settings.turntable_seconds * settings.fps))
+    azimuths = torch.arange(count) * (360.0 / count)
+    target = 0.5 * (vertices.amin(0) + vertices.amax(0))
+    aspect = settings.width / settings.height
+    distance = max(
+        fitting_distance(vertices, target, float(a), _ELEVATION_DEG, FOV_DEG, aspect) for a in range(0, 360, 15)
+    )
+    cameras = orbit(azimuths, _ELEVATION_DEG, distance, target, FOV_DEG, _size(settings))
+
+    def draw(index: int) -> Frame:
+        return draw_frame(figure, vertices, cameras[index], settings.supersample)
+
+    return write_video(draw, count, path, settings.fps, settings, "turntable", reporter)
+
+
+def motion_video(
+    rigged: RiggedMesh, motion: Motion, path: Path, settings: VideoSettings, reporter: Reporter | None = None
+) -> Path:
+    """A video of the avatar performing a motion that is scaled to it.
+
+    Raises:
+        OutputError: the file cannot be written or encoded.
+        ValueError: the motion's joints are not the avatar's.
+    """
+    return posed_video(rigged.mesh, perform(rigged, motion), motion.fps, path, settings, reporter)
+
+
+def posed_video(
+    mesh: Mesh,
+    posed: Float[np.ndarray, "t v 3"],
+    fps: float,
+    path: Path,
+    settings: VideoSettings,
+    reporter: Reporter | None = None,
+) -> Path:
+    """A video of `mesh` whose vertices are given for each frame, metres.
+
+    The camera stands still if the whole motion fits well from one place, else it moves along smoothly.
+
+    Raises:
+        OutputError: the file cannot be written or encoded.
+    """
+    stride = max(1, round(fps / settings.max_fps))
+    frames = torch.from_numpy(np.ascontiguousarray(posed[::stride], dtype=np.float32))
+    figure = figure_of(mesh)
+    targets, distance = follow(frames, fps / stride, settings.width / settings.height)
+    cameras = orbit(_MOTION_AZIMUTH_DEG, _ELEVATION_DEG, distance, targets, FOV_DEG, _size(settings))
+
+    def draw(index: int) -> Frame:
+        return draw_frame(figure, frames[index], cameras[index], settings.supersample, targets[index], 0.16)
+
+    return write_video(draw, len(frames), path, fps / stride, settings, "motion video", reporter)
+
+
+def follow(frames: Float[Tensor, "t v 3"], fps: float, aspect: float) -> tuple[Float[Tensor, "t 3"], float]:
+    """Where the camera looks in each frame, and its one distance, so that nobody leaves the picture."""
+    points = frames[:, :: max(1, frames.shape[1] // 1500)]
+    low, high = points.amin(1), points.amax(1)
+    floor = low[:, 1].amin().clamp(max=0.0)
+    height = 0.5 * (high[:, 1].amax() + floor)
+
+    def distance(targets: Tensor) -> float:
+        flat = points.reshape(-1, 3)
+        each = targets[:, None].expand(points.shape).reshape(-1, 3)
+        return fitting_distance(flat, each, _MOTION_AZIMUTH_DEG, _ELEVATION_DEG, FOV_DEG, aspect)
+
+    still = 0.5 * (low.amin(0) + high.amax(0))
+    still[1] = height
+    still = still.expand(len(frames), 3)
+    moving = _smooth(0.5 * (low + high), 0.45 * fps)
+    moving[:, 1] = height
+    standing_still, moving_along = distance(still), distance(moving)
+    return (still, standing_still) if standing_still <= 1.3 * moving_along else (moving, moving_along)
+
+
+def _smooth(path: Float[Tensor, "t 3"], sigma: float) -> Float[Tensor, "t 3"]:
+    """Gaussian mean over time; ends are held."""
+    reach = max(1, int(3 * sigma))
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / max(sigma, 1e-3)) ** 2)
+    held = torch.cat([path[:1].expand(reach, 3), path, path[-1:].expand(reach, 3)])
+    smooth = torch.nn.functional.conv1d(held.T[:, None], (kernel / kernel.sum())[None, None])
+    return smooth[:, 0].T.contiguous()
+
+
+def _size(settings: VideoSettings) -> tuple[int, int]:
+    """Height and width; 4:2:0 needs even numbers."""
+    return max(16, settings.height // 2 * 2), max(16, settings.width // 2 * 2)
+
+
+def _in_order(draw: Callable[[int], Frame], count: int, workers: int) -> Iterator[Frame]:
+    """Frames 0..count-1, drawn by `workers` threads that are at most a few frames ahead."""
+    waiting: deque[Future[Frame]] = deque()
+    # One thread of torch for each of ours: more would wait for each other. It is a setting of the thread.
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        try:
+            for index in range(count):
+                waiting.append(pool.submit(draw, index))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            # Torch remembers the last setting for threads to come: give it back this thread's own.
+            torch.set_num_threads(torch.get_num_threads())
+
+
+def write_video(
+    draw: Callable[[int], Frame],
+    count: int,
+    path: Path,
+    fps: float,
+    settings: VideoSettings,
+    name: str = "video",
+    reporter: Reporter | None = None,
+) -> Path:
+    """Encode `count` drawn frames to `path`, which appears whole or not at all.
+
+    Raises:
+        OutputError: the file cannot be written or encoded.
+    """
+    reporter = reporter or Silent()
+    height, width = _size(settings)
+    with stage(reporter, name, count), tempfile.TemporaryDirectory() as folder:
+        part = Path(folder) / "video.mp4"
+        writer = imageio_ffmpeg.write_frames(
+            str(part),
+            (width, height),
+            fps=fps,  # pyright: ignore[reportArgumentType]  a fraction is right
+            codec="libx264",
+            pix_fmt_out="yuv420p",
+            macro_block_size=2,
+            quality=None,  # pyright: ignore[reportArgumentType]  as documented: -crf rules
+            ffmpeg_log_level="error",
+            # bitexact leaves out dates and versions; faststart lets a browser play before all has arrived.
+            output_params=[
+                *("-crf", str(settings.crf), "-preset", "medium", "-threads", "2"),
+                *("-color_primaries", "bt709", "-color_trc", "iec61966-2-1", "-colorspace", "bt709"),
+                *("-vf", "scale=out_color_matrix=bt709:out_range=tv"),
+                *("-fflags", "+bitexact", "-flags:v", "+bitexact", "-movflags", "+faststart"),
+            ],
+        )
+        try:
+            writer.send(None)
+            for frame in _in_order(draw, count, settings.workers or _cores()):
+                writer.send(np.ascontiguousarray(frame))
+                reporter.step()
+        except OSError as error:
+            raise OutputError(f"cannot encode {path}: {error}") from error
+        finally:
+            writer.close()
+        if not part.is_file():
+            raise OutputError(f"cannot encode {path}: ffmpeg wrote nothing\n  Is there room in {folder}?")
+        return write_whole(path, part.read_bytes())
+
+
+def _cores() -> int:
+    """Cores this process may use, at most four: more only wait for the ray caster."""
+    return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
