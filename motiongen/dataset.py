@@ -22,28 +22,16 @@ from avatargen.core.npz import encode_npz, read_npz
 from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.progress import Reporter, Silent
 from avatargen.core.values import Motion
+from motiongen.clips import Clip, mirrored_clip, swap_sides
 from motiongen.importers.amass import read_amass
 from motiongen.importers.bvh import read_bvh
-from motiongen.importers.retarget import mirror, resample, retarget_bvh
+from motiongen.importers.retarget import resample, retarget_bvh
 from motiongen.kinematics import matrix_from_rotvec, rotvec_from_matrix, slerp
-from motiongen.physics import detect_contacts, ground, sole_points
+from motiongen.physics import detect_contacts, ground, lock_feet, root_from_feet
 
 _SUFFIXES = (".bvh", ".npz")
 _VAL_SHARE = 0.1
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Clip:
-    """A motion with its words."""
-
-    motion: Motion
-    label: str
-    alternatives: tuple[str, ...] = ()
-    loop: bool = False
-    source: str = ""
-    licence: str = ""
-    group: str = ""
-    """Clips of one group never part company in a split."""
+_IN_PLACE = re.compile(r"\s*\b(in place|on the spot|without moving on)\b")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,20 +97,6 @@ def read_labels(path: Path) -> dict[str, dict[str, str]]:
     return {row["clip"]: {key: value or "" for key, value in row.items() if key} for row in rows}
 
 
-def swap_sides(text: str) -> str:
-    """The words of a mirror image: left and right, clockwise and counter-clockwise change places."""
-    pairs = {"left": "right", "right": "left", "clockwise": "counterclockwise", "counterclockwise": "clockwise"}
-    pattern = re.compile(r"\b(left|right|counterclockwise|clockwise)(s|wards|ward|-handed|ies)?\b", re.IGNORECASE)
-
-    def swap(match: re.Match[str]) -> str:
-        word = match.group(1)
-        other = pairs[word.lower()]
-        return (other.capitalize() if word[0].isupper() else other) + (match.group(2) or "")
-
-    # "upright" and "all right" hold no side: \b keeps the first, the second is rare enough to name.
-    return pattern.sub(swap, text.replace("all right", "all\0right")).replace("all\0right", "all right")
-
-
 def read_motion(path: Path, name: str | None = None, bones: Mapping[str, str] | None = None) -> Motion:
     """The motion of a `.bvh` or AMASS `.npz`, on the reference body, with the file's own frame rate.
 
@@ -158,38 +132,12 @@ def remove_snaps(motion: Motion, limit_deg: float = 22.0, rounds: int = 4) -> Mo
     return replace(motion, rotations=rotations)
 
 
-def travel_from_feet(motion: Motion) -> Motion:
-    """A walk in place turned into one that gets somewhere: the root moves so that the standing foot does not."""
-    soles = sole_points(motion)
-    if len(soles) < 4:
-        return motion
-    velocity = np.gradient(soles, axis=0)[..., [0, 2]].reshape(len(soles), 6, 2)
-    height = soles[..., 1].reshape(len(soles), 6)
-    weight = np.exp(-np.maximum(height - height.min(1, keepdims=True), 0) / 0.01) * np.exp(-np.maximum(height, 0) / 0.02)[..., :]
-    total = weight.sum(1)
-    mean = (weight[..., None] * velocity).sum(1) / np.maximum(total, 1e-9)[:, None]
-    standing = total > 0.15
-    if standing.sum() < 3:
-        return motion
-    frames = np.arange(len(soles))
-    steps = np.stack([-np.interp(frames, frames[standing], mean[standing, axis]) for axis in (0, 1)], axis=1)
-    padded = np.concatenate([steps[:1]] * 2 + [steps] + [steps[-1:]] * 2)
-    kernel = np.array([1, 4, 6, 4, 1]) / 16
-    smooth = np.stack([np.convolve(padded[:, axis], kernel, "valid") for axis in (0, 1)], axis=1)
-    root = motion.root_position.copy()
-    root[:, [0, 2]] += np.cumsum(smooth, axis=0) - smooth[0]
-    return replace(motion, root_position=root)
-
-
-_IN_PLACE = re.compile(r"\s*\b(in place|on the spot|without moving on)\b")
-
-
 def _travelling(clip: Clip) -> Clip | None:
     """The clip as one that gets somewhere, if its words say that it walks or runs in place."""
     words = (clip.label, *clip.alternatives)
-    if not re.search(r"^(walk|run|sprint|sneak|crouch)", clip.label) or not any(_IN_PLACE.search(w) for w in words):
+    if not _walks_in_place(clip) or "crawl" in clip.label:
         return None
-    motion = travel_from_feet(clip.motion)
+    motion = lock_feet(root_from_feet(clip.motion))
     gone = float(np.linalg.norm((motion.root_position[-1] - motion.root_position[0])[[0, 2]]))
     if gone * motion.fps / len(motion.rotations) < 0.2:
         return None
@@ -208,11 +156,20 @@ def prepare(clip: Clip, fps: float) -> Clip:
     if clip.source == "kaykit":
         motion = remove_snaps(motion)
     motion = resample(motion, fps)
-    motion = ground(motion, flatten="terrain" in clip.label)
+    if not re.search(r"\b(hover|float|levitate|fly|soar|glide)\b", " ".join((clip.label, *clip.alternatives))):
+        motion = ground(motion, flatten="terrain" in clip.label)
     root = motion.root_position.copy()
     root[:, [0, 2]] -= root[0, [0, 2]]
     motion = replace(motion, root_position=root)
+    if not _walks_in_place(clip):
+        # Sources slide up to half of the time; a prior that learns from them would, too.
+        motion = ground(lock_feet(motion))
     return replace(clip, motion=replace(motion, contacts=detect_contacts(motion)))
+
+
+def _walks_in_place(clip: Clip) -> bool:
+    moving = re.search(r"\b(walk|run|sprint|sneak|crouch|crawl|dash|strafe)", clip.label)
+    return bool(moving) and any(_IN_PLACE.search(words) for words in (clip.label, *clip.alternatives))
 
 
 def _group(name: str, source: str) -> str:
@@ -268,16 +225,6 @@ def load_clips(
     return clips
 
 
-def _mirrored(clip: Clip) -> Clip:
-    image = mirror(clip.motion)
-    return replace(
-        clip,
-        motion=replace(image, name=f"{clip.motion.name}_mirrored"),
-        label=swap_sides(clip.label),
-        alternatives=tuple(swap_sides(words) for words in clip.alternatives),
-    )
-
-
 def split_groups(clips: Sequence[Clip], share: float = _VAL_SHARE) -> dict[str, str]:
     """Group -> 'train' or 'val': about `share` of each source's frames, whole groups, chosen by a hash of their names."""
     frames: dict[str, dict[str, int]] = {}
@@ -326,14 +273,14 @@ def build_dataset(
     for file, reason in report.skipped:
         reporter.note(f"skipped {file}: {reason.splitlines()[0]}")
     clips = [prepare(clip, fps) for clip in [*clips, *procedural]]
-    clips += [found for clip in clips if (found := _travelling(clip)) is not None]
+    clips = [_travelling(clip) or clip for clip in clips]
     clips = [replace(c, motion=replace(c.motion, contacts=detect_contacts(c.motion))) for c in clips]
     if not clips:
         raise InputError("nothing to import:\n" + "\n".join(f"  {file}: {why}" for file, why in report.skipped))
     if mirror:
         own = {clip.motion.name for clip in clips}
         paired = {n for n in own if n.endswith("_mirror")} | {n.removesuffix("_mirror") for n in own if n.endswith("_mirror")}
-        clips += [_mirrored(clip) for clip in clips if clip.motion.name not in paired]
+        clips += [mirrored_clip(clip) for clip in clips if clip.motion.name not in paired]
     report.clips, report.frames = len(clips), sum(len(clip.motion.rotations) for clip in clips)
     write_whole(out, encode_npz(_arrays(clips, fps)))
     return report
