@@ -8,14 +8,12 @@ on the same machine gives the same bytes. Two minutes in all.
 """
 
 import argparse
-import io
-import zipfile
 from pathlib import Path
 
 import anny
 import numpy as np
 import torch
-from open_body_parts import label_quads
+from open_body_parts import MASKS, label_quads, vertex_masks
 from open_body_rig import (
     fit_regressor,
     fold_weights,
@@ -27,6 +25,7 @@ from open_body_rig import (
 
 from avatargen.body.measure import measure_many
 from avatargen.core.files import write_whole
+from avatargen.core.npz import encode_npz
 from avatargen.core.parts import SMPL_JOINTS, SMPL_PARENTS
 
 SAMPLES = 1500
@@ -164,20 +163,6 @@ def vertex_areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return out
 
 
-def encode_npz(arrays: dict[str, np.ndarray]) -> bytes:
-    """A compressed npz with fixed order and dates, so that equal arrays give equal bytes."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, array in arrays.items():
-            data = io.BytesIO()
-            np.lib.format.write_array(data, np.ascontiguousarray(array), allow_pickle=False)
-            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, data.getvalue())
-    return stream.getvalue()
-
-
 def describe(phenotypes: np.ndarray, scores: np.ndarray, labels: list[str]) -> list[str]:
     """One line per component: the phenotypes it goes with, strongest first."""
     lines = []
@@ -211,7 +196,7 @@ def t_posed_bodies(
         bodies, flat_joints = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         regressor = fit_regressor(bodies[::8], flat_joints[::8], mirror, weights)
         if turn == 0:
-            joints = from_t_pose(np.einsum("jv,bvc->bjc", regressor, bodies), world)
+            joints = from_t_pose(np.einsum("jv,bvc->bjc", regressor, bodies), flat_joints, world)
     bodies = bodies - flat_joints[:, :1]
     bodies = 0.5 * (bodies + bodies[:, mirror] * np.array([-1.0, 1.0, 1.0]))
     return bodies, flat_joints - flat_joints[:, :1], regressor
@@ -275,6 +260,9 @@ def bake() -> dict[str, np.ndarray]:
     quad_uv = model.texture_coordinates.numpy()[quad_corners].mean(1)
     parts = label_quads(mean, quads, quad_uv, weights, regressor @ mean, eye_sides, folder / "textures")
 
+    corner_uv = model.texture_coordinates.numpy()[quad_corners.reshape(-1)]
+    masks = vertex_masks(quads, corner_uv, mirror, folder / "textures")
+
     center = phenotypes.mean(0)
     to_betas, *_ = np.linalg.lstsq(phenotypes - center, scores, rcond=None)
     to_phenotypes, *_ = np.linalg.lstsq(scores, phenotypes - center, rcond=None)
@@ -293,6 +281,8 @@ def bake() -> dict[str, np.ndarray]:
         "ft": uv_faces.reshape(-1, 3).astype(np.uint16),
         "parts": np.repeat(parts, 2),
         "mirror": mirror.astype(np.uint16),
+        "mask_names": np.array(MASKS),
+        "masks": np.round(255 * masks).astype(np.uint8),
         "joint_names": np.array(SMPL_JOINTS),
         "beta_descriptions": np.array(describe(phenotypes, scores, labels)),
         "phenotype_names": np.array(labels),

@@ -19,6 +19,21 @@ def mask_at(folder: Path, name: str, uv: np.ndarray) -> np.ndarray:
     return pixels[rows, columns]
 
 
+MASKS = ("lips", "ears", "eyelids", "fingernails", "toenails", "inside-mouth")
+"""MakeHuman's masks that ship with the body, as values per vertex."""
+
+
+def vertex_masks(quads: np.ndarray, corner_uv: np.ndarray, mirror: np.ndarray, folder: Path) -> np.ndarray:
+    """Values 0..1 [v, m] of `MASKS`; `corner_uv` [q * 4, 2] belongs to the corners of `quads` [q, 4]."""
+    count = quads.max() + 1
+    uses = np.bincount(quads.reshape(-1), minlength=count)
+    out = np.zeros((count, len(MASKS)))
+    for column, name in enumerate(MASKS):
+        np.add.at(out[:, column], quads.reshape(-1), mask_at(folder, name, corner_uv))
+    out /= uses[:, None]
+    return 0.5 * (out + out[mirror])
+
+
 def label_quads(
     vertices: np.ndarray,
     quads: np.ndarray,
@@ -31,7 +46,7 @@ def label_quads(
     """Part ids [q] of quads [q, 4]; `quad_uv` [q, 2] are the UVs of their centres, `eye_sides` [v] is +1, -1 or 0."""
     center = vertices[quads].mean(1)
     weight = weights[quads].mean(1)
-    x, y, z = center.T
+    x, y, _ = center.T
     side = np.where(x > 0, "left", "right")
     names = np.full(len(quads), "upper_torso", dtype=object)
 
@@ -84,7 +99,7 @@ def face_of(
     back = (z < -1.55) & (y > -1.05)
     names[head & (front | temple | back) & ~ears] = "scalp"
     u = (x - 0.5) * unit / 0.0315
-    arch = 0.40 + 0.05 * np.cos(np.clip(u, -1.5, 1.5))
+    arch = 0.31 + 0.05 * np.cos(np.clip(u, -1.5, 1.5))
     brow = head & (np.abs(y - arch) < 0.075) & (u > -0.62) & (u < 0.85) & (z > -0.6)
     names[brow] = np.where(center[brow, 0] > 0, "left_brow", "right_brow")
     lips = head & (mask_at(masks, "lips", uv) > 0.5)

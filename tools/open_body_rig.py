@@ -214,10 +214,17 @@ def to_t_pose(
     return flat.numpy(), posed.numpy()
 
 
-def from_t_pose(joints: np.ndarray, world: np.ndarray) -> np.ndarray:
-    """T-posed joints [b, 24, 3] carried back into the rest pose."""
+def from_t_pose(joints: np.ndarray, posed: np.ndarray, world: np.ndarray) -> np.ndarray:
+    """Where `joints` [b, 24, 3], given in the T-pose that has its pivots at `posed`, lie in the rest pose.
+
+    Off the pivots a joint's place differs between the parts it connects; the mean of the two is taken.
+    """
     back = torch.from_numpy(rotations_from_world(world.transpose(0, 1, 3, 2)))
-    return joint_transforms(torch.from_numpy(joints), back, SMPL_PARENTS)[0].numpy()
+    _, rest_from_t = joint_transforms(torch.from_numpy(posed), back, SMPL_PARENTS)
+    own = rest_from_t.numpy()
+    above = own[:, [max(p, 0) for p in SMPL_PARENTS]]
+    both = 0.5 * (own + above)
+    return np.einsum("bjxy,bjy->bjx", both[..., :3, :3], joints) + both[..., :3, 3]
 
 
 def fit_regressor(vertices: np.ndarray, joints: np.ndarray, mirror: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -50,8 +50,8 @@ def measure_many(
     """The measures of T-posed bodies that share one mesh.
 
     Chest: the widest of slices between the armpits and the lowest ribs; waist: the narrowest between ribs and pelvis
-    joint; hips: the widest from the pelvis joint down to the hip joints. Girths are those of the slice's convex hull, as
-    a tape lies.
+    joint; hips: the widest from the pelvis joint down to the hip joints. Girths are those of the slice's convex
+    hull, as a tape lies.
     """
     index = {name: i for i, name in enumerate(SMPL_JOINTS)}
     trunk = faces[(weights[:, [index[n] for n in _TRUNK]].sum(1) > 0.5)[faces].all(1)]

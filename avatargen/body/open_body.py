@@ -84,3 +84,13 @@ def population() -> dict[str, dict[str, float]]:
             rows[f"p{int(percent)}"] = float(values[k])
         out[str(name)] = rows
     return out
+
+
+def mask_names() -> tuple[str, ...]:
+    """What the columns of `surface_masks` mark: lips, ears, eyelids, nails, the inside of the mouth."""
+    return tuple(str(name) for name in _arrays()[0]["mask_names"])
+
+
+def surface_masks() -> Float[torch.Tensor, "v m"]:
+    """How much each vertex belongs to each of `mask_names`, 0..1."""
+    return torch.from_numpy(_arrays()[0]["masks"].astype(np.float32) / 255)
