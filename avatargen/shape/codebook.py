@@ -1,0 +1,127 @@
+"""Which bodies a text is compared with, and what the guidance sees in them (kept in the cache)."""
+
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor
+
+from avatargen.body.model import BodyModel
+from avatargen.core.errors import BrokenFileError, OutputError
+from avatargen.core.files import cache_dir, cache_key, load_tensors, save_tensors
+from avatargen.core.progress import Reporter, stage
+from avatargen.core.rng import stream
+from avatargen.guidance.model import Guidance
+from avatargen.shape.query import VERSION, query_vertices, render_query
+from avatargen.shape.vae import LATENT, ShapeSpace
+
+SIZE = 2048
+_SPREAD = 1.35
+"""Deviation of the bodies that are clustered: centres lie closer together than what they stand for."""
+
+
+def cluster(
+    points: Float[Tensor, "n d"], count: int, generator: torch.Generator, rounds: int = 12
+) -> Float[Tensor, "count d"]:
+    """Centres by k-means (Lloyd 1982), started at random points; an empty cluster moves to the farthest point."""
+    start = torch.randperm(len(points), generator=generator)[:count]
+    centers = points[start].clone()
+    for _ in range(rounds):
+        distance, nearest = _nearest(points, centers)
+        total = torch.zeros_like(centers).index_add(0, nearest, points)
+        members = torch.bincount(nearest, minlength=count)
+        centers = total / members.clamp_min(1)[:, None]
+        empty = torch.nonzero(members == 0).squeeze(1)
+        if len(empty):
+            centers[empty] = points[distance.topk(len(empty)).indices]
+    return centers
+
+
+def _nearest(
+    points: Float[Tensor, "n d"], centers: Float[Tensor, "m d"]
+) -> tuple[Float[Tensor, " n"], Integer[Tensor, " n"]]:
+    chunks = [torch.cdist(chunk, centers).min(1) for chunk in points.split(4096)]
+    return torch.cat([c.values for c in chunks]), torch.cat([c.indices for c in chunks])
+
+
+def order_by_cover(points: Float[Tensor, "n d"]) -> Integer[Tensor, " n"]:
+    """An order in which every prefix covers the set: start at the middle, then always the farthest (Gonzalez 1985)."""
+    order = torch.empty(len(points), dtype=torch.int64)
+    current = int(points.norm(dim=1).argmin())
+    away = torch.full((len(points),), torch.inf)
+    for place in range(len(points)):
+        order[place] = current
+        away = torch.minimum(away, (points - points[current]).norm(dim=1))
+        away[current] = -1.0
+        current = int(away.argmax())
+    return order
+
+
+def make_codebook(latents: Float[Tensor, "n d"], count: int, seed: int = 0) -> Float[Tensor, "count d"]:
+    """`count` typical latents; half of each prefix are extremes, half are near the middle of the population."""
+    centers = cluster(latents, count, stream(seed, "shape/codebook"))
+    far = centers[order_by_cover(centers)]
+    # Farthest-first alone would begin with nothing but extremes: alternate with a random order of the rest.
+    shuffled = torch.randperm(count, generator=stream(seed, "shape/order"))
+    merged = torch.stack([torch.arange(count), shuffled], dim=1).reshape(-1)
+    kept: dict[int, None] = dict.fromkeys(merged.tolist())
+    return far[torch.tensor(list(kept))]
+
+
+def linear_space(body: BodyModel, seed: int = 0) -> ShapeSpace:
+    """The space of a body without a trained one: its first betas are the latent."""
+    latent = min(LATENT, body.num_betas)
+    drawn = _SPREAD * torch.randn(16 * SIZE, latent, generator=stream(seed, "shape/linear"))
+    codebook = make_codebook(drawn, SIZE, seed).to(body.template.device)
+    return ShapeSpace(body, None, codebook, "linear-1")
+
+
+def image_features(
+    body: BodyModel, betas: Float[Tensor, "b n"], guidance: Guidance, views: int
+) -> Float[Tensor, "b views d"]:
+    """What the guidance sees in bodies, per view; differentiable in the betas."""
+    pictures = render_query(body, query_vertices(body, betas), guidance.image_size, views)
+    return guidance.encode_image(pictures.flatten(0, 1)).reshape(len(betas), views, -1)
+
+
+def codebook_features(
+    space: ShapeSpace, guidance: Guidance, count: int, views: int, reporter: Reporter
+) -> Float[Tensor, "n views d"]:
+    """Features of the first `count` bodies of the codebook: from the cache, completed where it has fewer.
+
+    A damaged or unwritable cache costs time, not the run: a note says so.
+    """
+    count = min(count, len(space.codebook))
+    key = cache_key(
+        body=f"{space.body.kind}-{space.body.version}",
+        space=space.version,
+        guidance=f"{guidance.name}-{guidance.version}-{guidance.image_size}",
+        pictures=VERSION,
+        views=views,
+    )
+    path = cache_dir() / "shape" / f"features-{key}.safetensors"
+    known = torch.zeros(0)
+    if path.is_file():
+        try:
+            known = _read(path, views)
+        except BrokenFileError as error:
+            reporter.note(f"shape: {str(error).splitlines()[0]}; making it again")
+    if len(known) >= count:
+        return known[:count].to(space.body.template.device)
+    rows = [known.to(space.body.template.device)] if len(known) else []
+    with torch.no_grad(), stage(reporter, "shape book", count - len(known)):
+        for latent in space.codebook[len(known) : count].split(8):
+            rows.append(image_features(space.body, space.decode(latent), guidance, views))
+            reporter.step(len(latent))
+    features = torch.cat(rows)
+    try:
+        save_tensors(path, {"features": features})
+    except OutputError as error:
+        reporter.note(f"shape: the features of the codebook are not kept: {str(error).splitlines()[0]}")
+    return features
+
+
+def _read(path: object, views: int) -> Float[Tensor, "n views d"]:
+    tensors, _ = load_tensors(path)  # type: ignore[arg-type]
+    features = tensors.get("features")
+    if features is None or features.ndim != 3 or features.shape[1] != views or not bool(features.isfinite().all()):
+        raise BrokenFileError(f"{path} does not hold features of {views} views")
+    return features

@@ -1,0 +1,219 @@
+"""Text to coarse body: which change of the body changes its pictures the way the text changes the words?
+
+The direction score is AvatarCLIP's (Hong et al. 2022, section 3.1): the cosine between the change of the image
+feature (this body against the average one) and the change of the text feature (the text against "a person"), here
+over several views and wordings. How far to go along the direction is decided apart: a cosine cannot tell.
+"""
+
+import re
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from avatargen.body.measure import measure
+from avatargen.body.model import BodyModel
+from avatargen.core.errors import ConfigError
+from avatargen.core.progress import Reporter, Silent, stage
+from avatargen.core.rng import stream
+from avatargen.core.settings import ShapeSettings
+from avatargen.core.values import Shape
+from avatargen.guidance.losses import mean_features, unit
+from avatargen.guidance.model import Guidance
+from avatargen.guidance.prompts import check_text, person_phrase, style_for, wordings
+from avatargen.shape.codebook import codebook_features, image_features, linear_space
+from avatargen.shape.query import AZIMUTHS_DEG
+from avatargen.shape.vae import ShapeSpace, load_shape_space
+
+QUERIES = ("search", "codebook_only")
+NEUTRAL = "a person"
+RUNNERS_UP = 5
+
+_RADIUS = 1.7
+"""How far a plain word goes, in standard deviations of the population: 1.7 is the 95th percentile of one trait."""
+_FARTHEST = 3.2
+_ADVERBS = (
+    (r"\b(very|extremely|super|really|incredibly|hugely?|enormous(ly)?|massive(ly)?|gigantic|giant|tiny)\b", 1.35),
+    (r"\b(slightly|somewhat|a bit|a little|fairly|rather|quite|chubby|slim|athletic)\b", 0.7),
+)
+_NEUTRAL_WORDS = frozenset(("a", "an", "the", "average", "normal", "ordinary", "person", "human", "body", "somebody"))
+_DAMPING = 0.02
+"""Ridge of the linear model, as a share of its mean eigenvalue."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """Everything a body is scored by."""
+
+    body: BodyModel
+    space: ShapeSpace
+    guidance: Guidance
+    views: int
+    direction: Float[Tensor, " d"]
+    """Unit change of the text feature."""
+    neutral: Float[Tensor, "views d"]
+    """What the average body looks like."""
+
+    def changes(self, latents: Float[Tensor, "b z"]) -> Float[Tensor, "b views d"]:
+        """Change of the pictures against the average body."""
+        return image_features(self.body, self.space.decode(latents), self.guidance, self.views) - self.neutral
+
+    def cosines(self, changes: Float[Tensor, "b views d"]) -> Float[Tensor, " b"]:
+        """Direction score, averaged over the views; -1..1."""
+        return (unit(changes) @ self.direction).mean(1)
+
+
+def text_direction(text: str, guidance: Guidance) -> Float[Tensor, " d"]:
+    """Change of the text feature from "a person" to `text`, averaged over the wordings; not normalised."""
+    style = style_for(guidance.name)
+    asked = mean_features(guidance.encode_text(wordings(person_phrase(text), "body", style)))
+    plain = mean_features(guidance.encode_text(wordings(NEUTRAL, "body", style)))
+    return (asked - plain)[0]
+
+
+def intensity(text: str) -> float:
+    """How far to go: 1 for a plain word, more for "very", less for "slightly"; grows with joined descriptions."""
+    lower = text.lower()
+    factor = 1.0
+    for pattern, share in _ADVERBS:
+        if re.search(pattern, lower):
+            factor *= share
+    joined = 1 + len(re.findall(r"\band\b|,|\bwith\b", lower))
+    return factor * min(joined, 3) ** 0.5
+
+
+def is_neutral(text: str) -> bool:
+    """Whether the text names no shape at all."""
+    words = re.findall(r"[a-z]+", text.lower())
+    return bool(words) and all(word in _NEUTRAL_WORDS for word in words)
+
+
+def find_shape(
+    text: str,
+    body: BodyModel,
+    guidance: Guidance,
+    settings: ShapeSettings,
+    seed: int,
+    reporter: Reporter | None = None,
+) -> Shape:
+    """The body that fits a description best, with the runners-up of the codebook and its measures.
+
+    `settings.query = "codebook_only"` takes the one best entry, as the original does; "search" follows the
+    direction that a linear model of the codebook's pictures finds, and refines it by rendering.
+
+    Raises:
+        InputError: the text cannot be used.
+        ConfigError: no such query, or too many views.
+    """
+    reporter = reporter or Silent()
+    text = check_text(text, "shape text")
+    _check(settings)
+    name = f"{body.kind}-{body.version}"
+    average = torch.zeros(1, body.num_betas, device=body.template.device)
+    direction = text_direction(text, guidance)
+    if is_neutral(text) or float(direction.norm()) < 1e-4:
+        return _shape(average[0], body, name, None, ())
+    space = load_shape_space(body) or linear_space(body)
+    features = codebook_features(space, guidance, settings.codebook_size, settings.views, reporter)
+    with torch.no_grad():
+        neutral = image_features(body, average, guidance, settings.views)[0]
+        question = _Question(body, space, guidance, settings.views, unit(direction), neutral)
+        latents = space.codebook[: len(features)]
+        scores = _entry_scores(question, features.to(neutral) - neutral, settings.query)
+        order = scores.argsort(descending=True)[:RUNNERS_UP]
+        entries = tuple(
+            _shape(space.decode(latents[i, None])[0], body, name, float(scores[i]), ()) for i in order.tolist()
+        )
+        if settings.query == "codebook_only":
+            best, score = latents[order[0]], float(scores[order[0]])
+        else:
+            radius = min(_FARTHEST, _RADIUS * intensity(text)) * settings.strength
+            changes = features.to(neutral) - neutral
+            best, score = _search(question, latents, changes, scores, radius, settings, seed, reporter)
+        return _shape(space.decode(best[None])[0], body, name, score, entries)
+
+
+def _check(settings: ShapeSettings) -> None:
+    if settings.query not in QUERIES:
+        raise ConfigError(f"shape.query is {settings.query!r}; it can be {' or '.join(QUERIES)}")
+    if not 1 <= settings.views <= len(AZIMUTHS_DEG):
+        raise ConfigError(f"shape.views is {settings.views}; it can be 1 to {len(AZIMUTHS_DEG)}")
+    if settings.codebook_size < 1 or settings.blend < 1 or settings.refine_steps < 0:
+        raise ConfigError("shape.codebook_size and shape.blend must be at least 1, shape.refine_steps at least 0")
+
+
+def _entry_scores(question: _Question, changes: Float[Tensor, "n views d"], query: str) -> Float[Tensor, " n"]:
+    cosines = question.cosines(changes)
+    if query == "codebook_only":
+        return cosines
+    # A cosine is blind to length: a body that hardly differs from the average one must not win by chance.
+    length = changes.norm(dim=-1).mean(1)
+    return cosines * (length / length.median().clamp_min(1e-9)).clamp_max(1.0)
+
+
+def _search(
+    question: _Question,
+    latents: Float[Tensor, "n z"],
+    changes: Float[Tensor, "n views d"],
+    scores: Float[Tensor, " n"],
+    radius: float,
+    settings: ShapeSettings,
+    seed: int,
+    reporter: Reporter,
+) -> tuple[Float[Tensor, " z"], float]:
+    """The direction whose pictures change most like the text, followed for `radius`, and its score."""
+    line = _linear_model(latents, changes)
+    starts = torch.stack([*_linear_answers(line, question.direction), _blend(latents, scores, settings.blend)])
+    starts = torch.cat([starts, latents[scores.argmax(), None]])
+    starts = radius * unit(starts)
+    found = question.cosines(question.changes(starts))
+    best, score = starts[found.argmax()], float(found.max())
+    if radius == 0:
+        return torch.zeros_like(best), score
+    generator = stream(seed, "shape/refine")
+    with stage(reporter, "shape", settings.refine_steps):
+        for step in range(settings.refine_steps):
+            width = 0.35 * (1.0 - step / settings.refine_steps) + 0.05
+            noise = torch.randn(len(best), generator=generator).to(best) / len(best) ** 0.5
+            tried = radius * unit(best + width * radius * noise)
+            value = float(question.cosines(question.changes(tried[None]))[0])
+            if value > score:
+                best, score = tried, value
+            reporter.step(score=score)
+    return best, score
+
+
+def _linear_model(latents: Float[Tensor, "n z"], changes: Float[Tensor, "n views d"]) -> Float[Tensor, "z views d"]:
+    """Change of the pictures per unit of each latent, by ridge regression over the codebook."""
+    n, views, d = changes.shape
+    gram = latents.T @ latents
+    ridge = _DAMPING * gram.diagonal().mean() * torch.eye(len(gram)).to(gram)
+    return torch.linalg.solve(gram + ridge, latents.T @ changes.reshape(n, -1)).reshape(-1, views, d)
+
+
+def _linear_answers(line: Float[Tensor, "z views d"], direction: Float[Tensor, " d"]) -> list[Float[Tensor, " z"]]:
+    """Latents whose predicted change has the best cosine (least squares), with more or less ridge."""
+    wanted = torch.einsum("zvd,d->z", line, direction)
+    gram = torch.einsum("zvd,wvd->zw", line, line)
+    mean = gram.diagonal().mean()
+    eye = torch.eye(len(gram)).to(gram)
+    return [unit(torch.linalg.solve(gram + share * mean * eye, wanted)) for share in (0.01, 0.1, 1.0)]
+
+
+def _blend(latents: Float[Tensor, "n z"], scores: Float[Tensor, " n"], count: int) -> Float[Tensor, " z"]:
+    top = scores.topk(min(count, len(scores)))
+    weights = torch.softmax((top.values - top.values[0]) / 0.05, 0)
+    return weights @ latents[top.indices]
+
+
+def _shape(
+    betas: Float[Tensor, " n"], body: BodyModel, name: str, score: float | None, candidates: tuple[Shape, ...]
+) -> Shape:
+    return Shape(
+        betas=betas.detach().cpu().numpy(),
+        body=name,
+        score=score,
+        candidates=candidates,
+        measures=measure(body, betas) if candidates or score is None else {},
+    )
