@@ -33,7 +33,13 @@ def _mirrored(**left: tuple[float, float, float]) -> dict[str, tuple[float, floa
 
 
 A_POSE: Float[np.ndarray, "24 3"] = _pose(
-    **_mirrored(hip=(0, 0, 4), ankle=(0, 0, -4), collar=(0, 0, -4), shoulder=(0, 0, -38), elbow=(0, -8, 0))
+    **_mirrored(
+        hip=(0.0, 0.0, 4.0),
+        ankle=(0.0, 0.0, -4.0),
+        collar=(0.0, 0.0, -4.0),
+        shoulder=(0.0, 0.0, -38.0),
+        elbow=(0.0, -8.0, 0.0),
+    )
 )
 """The pose in which avatars are sculpted: arms 42 degrees below the horizontal, feet a little apart, soles level.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy._core import multiarray, numeric
+from numpy._core import multiarray
 
 from avatargen.body.model import BodyModel
 from avatargen.core.errors import BrokenFileError, MissingAssetError
@@ -215,12 +215,17 @@ def _encode_latin1(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _array_from_buffer(buffer: Any, dtype: Any, shape: tuple[int, ...], order: str) -> np.ndarray:
+    """Stands for NumPy's own function of newer pickles."""
+    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order="F" if order == "F" else "C")
+
+
 def _numpy_names() -> dict[tuple[str, str], Any]:
     names: dict[tuple[str, str], Any] = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
     for package in ("numpy.core", "numpy._core"):
         names[f"{package}.multiarray", "_reconstruct"] = multiarray._reconstruct
         names[f"{package}.multiarray", "scalar"] = multiarray.scalar
-        names[f"{package}.numeric", "_frombuffer"] = numeric._frombuffer
+        names[f"{package}.numeric", "_frombuffer"] = _array_from_buffer
     return names
 
 
