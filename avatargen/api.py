@@ -40,7 +40,6 @@ from avatargen.core.runs import (
     unpack_shape,
     write_json,
 )
-from avatargen.core.settings import Settings
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape
 from avatargen.export.files import Delivery
 from avatargen.pipeline import Tools, load_tools
@@ -132,22 +131,26 @@ def generate(
         own = Path(settings.characters) if settings.characters else None
         looks = describe(texts["appearance"] or given or "", given=given, own=own)
     folder = Path(out) if out is not None else Path("outputs") / slug(*texts.values(), given)
-    told = reporter or Silent()
+    told, seconds = reporter or Silent(), {}
+    if folder.exists():
+        with locked(folder):  # a run that cannot have the folder is refused before it loads anything
+            pass
+    # Names of bodies, models and devices are checked before the folder is made.
+    tools = _timed("load", seconds, lambda: load_tools(settings, told))
     with locked(folder):
-        return _run(texts, looks, settings, quality, folder, resume, told)
+        return _run(texts, looks, tools, quality, folder, resume, seconds)
 
 
 def _run(
     texts: dict[str, str | None],
     looks: Description | None,
-    settings: Settings,
+    tools: Tools,
     quality: str,
     folder: Path,
     resume: bool,
-    told: Reporter,
+    seconds: dict[str, float],
 ) -> Result:
-    clock, seconds = Stopwatch(), {}
-    tools = _timed("load", seconds, lambda: load_tools(settings, told))
+    clock, settings, told = Stopwatch(), tools.settings, tools.reporter
     told.note(
         f"guidance: {tools.guidance.name}   body: {tools.body.kind}   device: {tools.device}   seed: {settings.seed}"
     )
@@ -208,7 +211,7 @@ def _run(
         motion=clip,
     )
     files = _timed("export", seconds, lambda: pipeline.deliver(delivery, folder, tools))
-    seconds["total"] = clock.seconds
+    seconds["total"] = clock.seconds + seconds["load"]
     files["run.json"] = "texts, settings, versions, timings, scores, licences"
     record = _record(texts, looks, tools, quality, shape, avatar, clip, files, seconds)
     write_json(folder / "run.json", record)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from avatargen.body.load import load_body_model
-from avatargen.body.look import base_colors
+from avatargen.body.look import base_color_at, base_colors
 from avatargen.body.measure import measure
 from avatargen.body.model import BodyModel
 from avatargen.body.posing import pose_body, shape_body
@@ -26,10 +26,9 @@ from avatargen.guidance.load import load_guidance
 from avatargen.guidance.model import Guidance
 from avatargen.implicit.avatar import AvatarField
 from avatargen.implicit.fit import fit_avatar
-from avatargen.mesh.clean import clean_surface
-from avatargen.mesh.extract import extract_surface
+from avatargen.mesh.finish import mesh_from_field
 from avatargen.mesh.rig import rig_to_body
-from avatargen.mesh.texture import bake_texture
+from avatargen.mesh.texture import fill_texture, rasterize_uvs
 from avatargen.render.cameras import orbit
 from avatargen.render.picture import render_mesh
 from avatargen.shape.search import find_shape
@@ -105,7 +104,7 @@ def plain_avatar(shape: Shape, tools: Tools) -> RiggedMesh:
     """The coarse body itself as an avatar: its own topology, weights and base look, textured."""
     mesh = body_mesh(shape, tools)
     with stage(tools.reporter, "texture", 1):
-        textured = bake_texture(mesh, None, tools.settings.mesh)
+        textured = _with_base_look(mesh, tools)
         tools.reporter.step()
     vertices, joints = shape_body(tools.body, _betas(shape, tools))
     places = joints[0].cpu().numpy() - np.array([0.0, float(vertices[0, :, 1].min()), 0.0], dtype=np.float32)
@@ -113,12 +112,24 @@ def plain_avatar(shape: Shape, tools: Tools) -> RiggedMesh:
     return RiggedMesh(mesh=textured, skeleton=skeleton, weights=tools.body.weights.cpu().numpy())
 
 
+def _with_base_look(mesh: Mesh, tools: Tools) -> Mesh:
+    """The body's own mesh with the base look baked into its own UVs; as it is where the body has none."""
+    if mesh.uvs is None:
+        return mesh
+    size = tools.settings.mesh.texture_size
+    texels = rasterize_uvs(mesh, size)
+    body = tools.body.to("cpu")
+    colors = base_color_at(body, torch.from_numpy(texels.face).long(), torch.from_numpy(texels.bary).float())
+    image = fill_texture(texels, colors.clamp(0, 1).numpy(), size)
+    return replace(mesh, texture=image, vertex_colors=None)
+
+
 def sculpt(description: str, shape: Shape, tools: Tools, checkpoint: Path | None = None) -> AvatarField:
     """Sculpt and paint the body after `description`, as an implicit avatar in the A-pose frame."""
     return fit_avatar(
         description,
         tools.body,
-        _betas(shape, tools),
+        _betas(shape, tools)[0],
         tools.guidance,
         tools.settings.implicit,
         tools.settings.seed,
@@ -129,19 +140,21 @@ def sculpt(description: str, shape: Shape, tools: Tools, checkpoint: Path | None
 
 def finish_mesh(field: AvatarField, shape: Shape, tools: Tools) -> RiggedMesh:
     """The field's surface as one textured, rigged mesh in T-pose, standing on y = 0."""
-    settings, told = tools.settings.mesh, tools.reporter
-    pose = a_pose(tools.device)
-    posed = pose_body(tools.body, _betas(shape, tools), pose[None])
-    start = posed.vertices[0].cpu().numpy()
-    with stage(told, "mesh", 4):
-        surface = extract_surface(field.sdf, field.bounds, settings.voxel, start, tools.body.faces.cpu().numpy())
-        told.step()
-        surface = clean_surface(surface, settings)
-        told.step()
-        textured = bake_texture(surface, field, settings)
-        told.step()
-        rigged = rig_to_body(textured, tools.body, _betas(shape, tools), pose)
-        told.step()
+    betas, pose = _betas(shape, tools), a_pose(tools.device)
+    posed = pose_body(tools.body, betas, pose[None])
+    start = Mesh(vertices=posed.vertices[0].cpu().numpy(), faces=tools.body.faces.cpu().numpy())
+    textured = mesh_from_field(
+        field.sdf,
+        field.color,
+        field.bounds.cpu().numpy(),
+        start,
+        posed.joints[0].cpu().numpy(),
+        tools.settings.mesh,
+        tools.reporter,
+    )
+    with stage(tools.reporter, "rigging", 1):
+        rigged = rig_to_body(textured, tools.body, betas[0], pose)
+        tools.reporter.step()
     return rigged
 
 

@@ -9,6 +9,13 @@ from avatargen.core.files import write_whole
 from avatargen.core.progress import Reporter, stage
 from avatargen.core.settings import VideoSettings
 from avatargen.core.values import Mesh, Motion, RiggedMesh
+from avatargen.export.bvh import encode_bvh
+from avatargen.export.gltf import encode_glb
+from avatargen.export.npz import encode_amass
+from avatargen.export.obj import encode_obj
+from avatargen.export.ply import encode_ply
+from avatargen.export.preview import write_preview
+from avatargen.export.video import motion_video, turntable
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,14 +38,6 @@ class Delivery:
 
 def write_delivery(delivery: Delivery, folder: Path, settings: VideoSettings, reporter: Reporter) -> dict[str, str]:
     """Write meshes, motion, pictures and videos; returns file name -> what it is, in the order of writing."""
-    from avatargen.export.bvh import encode_bvh
-    from avatargen.export.gltf import encode_glb
-    from avatargen.export.npz import encode_amass
-    from avatargen.export.obj import encode_obj
-    from avatargen.export.ply import encode_ply
-    from avatargen.export.preview import write_preview
-    from avatargen.export.video import motion_video, turntable
-
     written: dict[str, str] = {}
     motions = () if delivery.motion is None else (delivery.motion,)
 
@@ -64,7 +63,7 @@ def write_delivery(delivery: Delivery, folder: Path, settings: VideoSettings, re
             )
             put("motion.npz", amass, "motion, AMASS keys, Z up")
             put("motion.bvh", encode_bvh(delivery.motion, delivery.avatar.skeleton), "motion on the avatar's skeleton")
-        write_preview(delivery.avatar.mesh, folder / "preview.png", settings, skeleton=delivery.avatar.skeleton)
+        write_preview(delivery.avatar, folder / "preview.png", settings)
         written["preview.png"] = "front, side, back and face"
         reporter.step()
     turntable(delivery.avatar, folder / "turntable.mp4", settings, reporter)
