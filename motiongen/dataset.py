@@ -28,6 +28,7 @@ from motiongen.importers.bvh import read_bvh
 from motiongen.importers.retarget import resample, retarget_bvh
 from motiongen.kinematics import matrix_from_rotvec, rotvec_from_matrix, slerp
 from motiongen.physics import detect_contacts, ground, lock_feet, root_from_feet
+from motiongen.procedural.actions import procedural_clips
 
 _SUFFIXES = (".bvh", ".npz")
 _VAL_SHARE = 0.1
@@ -346,9 +347,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the .npz to write")
     parser.add_argument("--fps", type=float, default=30.0)
     parser.add_argument("--no-mirror", action="store_true", help="leave out mirror images")
+    parser.add_argument("--takes", type=int, default=4, help="takes of each procedural action of our own; 0 for none")
     chosen = parser.parse_args(arguments)
     try:
-        report = build_dataset(chosen.paths, chosen.labels, chosen.out, chosen.fps, not chosen.no_mirror)
+        ours = procedural_clips(takes=chosen.takes) if chosen.takes > 0 else []
+        report = build_dataset(chosen.paths, chosen.labels, chosen.out, chosen.fps, not chosen.no_mirror, ours)
     except AvatarGenError as error:
         sys.stderr.write(f"motiongen: {error}\n")
         return error.exit_code

@@ -5,7 +5,7 @@ import numpy as np
 from motiongen.procedural.take import Take
 
 _SEAT = -0.40  # how far the pelvis goes down onto a chair
-_MOUTH = (-0.125, 0.055, 0.225)
+_MOUTH = (-0.11, 0.12, 0.22)
 
 
 def _sit(t: Take, down: float = 0.0, until: float | None = None) -> None:
@@ -81,12 +81,12 @@ def _rising(keys: list) -> list:
 
 def drink(t: Take) -> None:
     """The right hand lifts a cup, tilts it with the head, and lowers it."""
-    cup, mouth = (0.0, -0.23, 0.28), (-0.10, 0.09, 0.22)
+    cup, mouth = (0.0, -0.23, 0.28), (-0.055, -0.005, 0.21)
     t.key("hand_r", (0, None), (0.4, cup), (1.0, mouth), (2.3, mouth), (2.9, cup), (3.4, None))
     t.key("face_r", (0, (0,)), (0.4, (0,)), (1.0, (1,)), (2.3, (1,)), (2.9, (0,)))
-    t.key("elbow_r", (0, None), (0.4, (0.5, -1, 0)), (1.0, (0.9, -0.45, 0.2)), (2.3, (0.95, -0.2, 0.25)), (2.9, (0.5, -1, 0)), (3.4, None))
-    t.key("fingers_r", (0, None), (0.4, (-0.5, 0.1, 0.8)), (1.0, (-0.8, 0.35, -0.3)), (2.3, (-0.8, 0.5, -0.3)), (2.9, (-0.5, 0.1, 0.8)), (3.4, None))
-    t.key("palm_r", (0, None), (0.4, (-0.8, 0, 0.2)), (1.0, (-0.5, 0.1, -0.8)), (2.3, (-0.5, 0.1, -0.8)), (2.9, (-0.8, 0, 0.2)), (3.4, None))
+    t.key("elbow_r", (0, None), (0.4, (0.5, -1, 0)), (1.0, (0.8, -0.75, 0.2)), (2.3, (0.9, -0.45, 0.25)), (2.9, (0.5, -1, 0)), (3.4, None))
+    t.key("fingers_r", (0, None), (0.4, (-0.5, 0.1, 0.8)), (1.0, (-0.9, 0.1, -0.05)), (2.3, (-0.9, 0.25, -0.05)), (2.9, (-0.5, 0.1, 0.8)), (3.4, None))
+    t.key("palm_r", (0, None), (0.4, (-0.8, 0, 0.2)), (1.0, (-0.1, 0.1, -1)), (2.3, (-0.1, 0.1, -1)), (2.9, (-0.8, 0, 0.2)), (3.4, None))
     t.key("head", (0, None), (0.8, None), (1.4, (-22, 0, 0)), (2.2, (-30, 0, 0)), (2.7, None), (3.4, None))
     t.key("spine", (0, None), (0.8, None), (1.5, (-5, 0, 0)), (2.2, (-7, 0, 0)), (2.8, None), (3.4, None))
 

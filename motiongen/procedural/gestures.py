@@ -71,7 +71,7 @@ def pray(t: Take) -> None:
 def point(t: Take) -> None:
     """The right arm stretches out to point ahead."""
     _stance(t, turn=t.vary(6, 0.5))
-    there = (t.generator.uniform(-0.12, 0.1), 0.02, 0.47)
+    there = (t.generator.uniform(-0.12, 0.1), 0.02, 0.55)
     t.key("hand_r", (0, None), (0.25, (0.06, -0.3, 0.15)), (0.6, there), (2.1, there), (2.7, None))
     t.key("elbow_r", (0, None), (0.6, (0.5, -1, 0)), (2.1, (0.5, -1, 0)), (2.7, None))
     t.key("palm_r", (0, None), (0.6, (-0.7, -0.7, 0)), (2.1, (-0.7, -0.7, 0)), (2.7, None))
@@ -115,7 +115,7 @@ def argue(t: Take) -> None:
 def raise_arms(t: Take) -> None:
     """Both arms go straight up and come down."""
     _stance(t, 0.04)
-    up = (0.02, 0.485, 0.02)
+    up = (0.03, 0.54, 0.02)
     t.key("hand_lr", (0, None), (0.4, (0.32, -0.2, 0.22)), (0.9, up), (2.2, up), (2.6, (0.36, -0.1, 0.15)), (3.1, None))
     t.key("elbow_lr", (0, None), (0.9, (1, 0, 0.1)), (2.2, (1, 0, 0.1)), (3.1, None))
     t.key("palm_lr", (0, None), (0.9, (-0.5, 0, 0.8)), (2.2, (-0.5, 0, 0.8)), (3.1, None))

@@ -174,8 +174,8 @@ def _foot(side: tuple[str, str, float], c: Mapping[str, np.ndarray]) -> tuple[np
     flat = _turn(np.stack([zero, sign * out, zero], -1))
     sole = flat @ _turn(np.stack([pitch, zero, zero], -1))
     ball = _J[foot] + c[f"foot_{s}"] * np.array([sign, 1.0, 1.0])
-    # Toes turned out turn about the ankle, so that the stance keeps its width.
-    ball = ball + _apply(flat - np.eye(3), np.array([0.0, 0.0, _J[foot][2] - _J[ankle][2]]))
+    # Toes turned out at the start turn about the ankle, so that the stance keeps its width; later turns are pivots on the ball.
+    ball = ball + (flat[0] - np.eye(3)) @ np.array([0.0, 0.0, _J[foot][2] - _J[ankle][2]])
     return flat, sole, ball + _apply(sole, _J[ankle] - _J[foot])
 
 

@@ -25,13 +25,15 @@ def _spike(t: Take, at: float, out: float, hold: float, back: float) -> np.ndarr
     return rise**2 * (3 - 2 * rise) * (1 - fall**2 * (3 - 2 * fall))
 
 
-def _blow(t: Take, side: str, at: float, cross: bool, height: float = 0.02) -> None:
+def _blow(t: Take, side: str, at: float, cross: bool, height: float = -0.03) -> None:
     """Adds one straight punch that lands at `at` real seconds."""
-    reach = np.array((-0.15, height, 0.455)) if side == "l" else np.array((-0.17, height, 0.45))
+    # In the world: the target is straight ahead, whatever the chest does; farther than the arm is long.
+    reach = np.array((-0.16, height, 0.74)) if side == "l" else np.array((-0.16, height, 0.68))
     hit = _spike(t, at, t.generator.uniform(0.15, 0.18), 0.05, 0.26)[:, None]
     cock = _spike(t, at - 0.2, 0.16, 0.0, 0.14)[:, None]
     now = t.controls[f"hand_{side}"]
     t.controls[f"hand_{side}"] = now + cock * [[0.02, -0.02, -0.05]] + hit * (reach - now)
+    t.add(f"world_{side}", hit)
     elbow = t.controls[f"elbow_{side}"]
     t.controls[f"elbow_{side}"] = elbow + hit * (np.array([0.8, -0.6, 0]) - elbow)
     palm = t.controls[f"palm_{side}"]
@@ -68,7 +70,7 @@ def punch_cross(t: Take) -> None:
     _fighter(t)
     at = 0.6
     while at < t.frames / 30 - 0.3:
-        _blow(t, "r", at, cross=True, height=t.generator.uniform(-0.02, 0.06))
+        _blow(t, "r", at, cross=True, height=t.generator.uniform(-0.1, 0.04))
         at += t.generator.uniform(0.85, 1.0)
 
 
@@ -304,11 +306,11 @@ def spin(t: Take) -> None:
         lag = back * turns / steps * 0.5
         lag = lag - lag[0] * np.clip(1 - t.time / 0.3, 0, 1)
         sign = 1.0 if s == "l" else -1.0
-        base = np.array([sign * 0.11, 0.0])
         angle = np.radians(lag)
-        x = base[0] * np.cos(angle) + 0.0
-        z = -base[0] * np.sin(angle)
-        t.controls[f"foot_{s}"] = np.stack([sign * (x - sign * 0.094), 0.06 * np.sin(np.pi * swing) * fast, z], -1)
+        # The ball of the standing foot, seen from the turning body.
+        x = sign * 0.115 * np.cos(angle) + 0.14 * np.sin(angle)
+        z = -sign * 0.115 * np.sin(angle) + 0.14 * np.cos(angle)
+        t.controls[f"foot_{s}"] = np.stack([sign * x - 0.094, 0.1 * np.sin(np.pi * swing) ** 0.6 * fast, z - 0.14], -1)
         t.key(f"foot_turn_{s}", (0, (0, 6))).add(f"foot_turn_{s}", np.stack([10 * np.sin(np.pi * swing) * fast, sign * lag], -1))
     t.key("pelvis", (0, (0, -0.03, 0)))
     out = (0.44, -0.02, 0.12)
@@ -323,7 +325,7 @@ def walk_in_place(t: Take) -> None:
     turn = 2 * np.pi * hz * t.time
     for s, sign in (("l", 1.0), ("r", -1.0)):
         lift = np.clip(sign * np.sin(turn), 0, 1) ** 1.2
-        t.controls[f"foot_{s}"] = np.stack([0 * lift, 0.19 * t.size * lift, 0.04 * lift], -1)
+        t.controls[f"foot_{s}"] = np.stack([0 * lift, 0.25 * t.size * lift, 0.04 * lift], -1)
         t.controls[f"foot_turn_{s}"] = np.stack([32 * lift, 7 + 0 * lift], -1)
         swing = -sign * np.sin(turn - 0.15)
         t.controls[f"hand_{s}"] = np.stack([0.06 + 0 * swing, -0.43 + 0.05 * np.abs(swing), 0.05 + 0.20 * swing], -1)
