@@ -1,6 +1,7 @@
 """One picture that shows an avatar at a glance: front, side, back and face."""
 
 import io
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,15 @@ from torch import Tensor
 from avatargen.core.files import write_whole
 from avatargen.core.settings import VideoSettings
 from avatargen.core.values import Mesh, RiggedMesh, Skeleton
-from avatargen.export.video import draw_frame, figure_of, standing
+from avatargen.export.video import Frame, draw_frame, draw_in_order, drawing_threads, figure_of, standing
 from avatargen.render.cameras import orbit
 from avatargen.render.studio import fitting_distance
 
 _FOV_DEG = 24.0
-_AZIMUTHS = (0.0, 90.0, 180.0)
-_SHAPE = 1.6
-"""Height over width of each of the four pictures."""
+_PANELS = ((0.0, 0.285), (90.0, 0.16), (180.0, 0.285))
+"""Azimuth and share of the width of the standing figures; the face has the rest."""
+_HEIGHT = 0.375
+"""Of the row, over its width."""
 
 
 def preview(
@@ -36,16 +38,27 @@ def preview(
     points = standing(avatar) if isinstance(avatar, RiggedMesh) else mesh.vertices
     vertices = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32))
     skeleton = avatar.skeleton if isinstance(avatar, RiggedMesh) else skeleton
-    width = max(16, settings.preview_width // 4)
-    size = (round(width * _SHAPE), width)
+    width = max(64, settings.preview_width)
+    height = round(width * _HEIGHT)
+    widths = [round(width * share) for _, share in _PANELS]
     figure = figure_of(mesh)
     target = 0.5 * (vertices.amin(0) + vertices.amax(0))
-    distance = max(fitting_distance(vertices, target, a, 4.0, _FOV_DEG, 1 / _SHAPE, 0.05) for a in _AZIMUTHS)
-    views = [draw_frame(figure, vertices, orbit(a, 4.0, distance, target, _FOV_DEG, size), 3) for a in _AZIMUTHS]
-    center, height = head_of(vertices, skeleton)
-    near = 0.5 * height / _SHAPE / np.tan(np.radians(_FOV_DEG / 2)) * 2.3
-    views.append(draw_frame(figure, vertices, orbit(14.0, 2.0, float(near), center, _FOV_DEG, size), 3))
-    return np.concatenate(views, axis=1)
+    distance = max(
+        fitting_distance(vertices, target, azimuth, 4.0, _FOV_DEG, across / height, 0.05)
+        for (azimuth, _), across in zip(_PANELS, widths, strict=True)
+    )
+    cameras = [
+        orbit(azimuth, 4.0, distance, target, _FOV_DEG, (height, across))
+        for (azimuth, _), across in zip(_PANELS, widths, strict=True)
+    ]
+    center, tall = head_of(vertices, skeleton)
+    near = 0.72 * tall / math.tan(math.radians(_FOV_DEG / 2))
+    cameras.append(orbit(14.0, 2.0, near, center, _FOV_DEG, (height, width - sum(widths))))
+
+    def draw(index: int) -> Frame:
+        return draw_frame(figure, vertices, cameras[index], 3)
+
+    return np.concatenate(list(draw_in_order(draw, len(cameras), drawing_threads(settings))), axis=1)
 
 
 def head_of(vertices: Float[Tensor, "v 3"], skeleton: Skeleton | None) -> tuple[Float[Tensor, " 3"], float]:

@@ -80,9 +80,15 @@ def draw_frame(
         return to_bytes(image[0])
 
 
+_BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], dtype=np.float32) / 16 + 1 / 32
+"""Thresholds of ordered dithering (Bayer 1973): without them the soft backdrop shows bands."""
+
+
 def to_bytes(image: Float[Tensor, "3 h w"]) -> Frame:
     """A stored picture from a drawn one."""
-    return (image.permute(1, 2, 0).clamp(0, 1) * 255 + 0.5).to(torch.uint8).cpu().numpy()
+    height, width = image.shape[1:]
+    thresholds = torch.from_numpy(np.tile(_BAYER, (height // 4 + 1, width // 4 + 1))[:height, :width])
+    return (image.permute(1, 2, 0).clamp(0, 1) * 255 + thresholds[..., None]).clamp(max=255).to(torch.uint8).numpy()
 
 
 def standing(rigged: RiggedMesh) -> Float[np.ndarray, "v 3"]:
@@ -132,7 +138,7 @@ def motion_video(
 def posed_video(
     mesh: Mesh,
     posed: Float[np.ndarray, "t v 3"],
-    fps: float,
+    fps: float | int,
     path: Path,
     settings: VideoSettings,
     reporter: Reporter | None = None,
@@ -156,7 +162,7 @@ def posed_video(
     return write_video(draw, len(frames), path, fps / stride, settings, "motion video", reporter)
 
 
-def follow(frames: Float[Tensor, "t v 3"], fps: float, aspect: float) -> tuple[Float[Tensor, "t 3"], float]:
+def follow(frames: Float[Tensor, "t v 3"], fps: float | int, aspect: float) -> tuple[Float[Tensor, "t 3"], float]:
     """Where the camera looks in each frame, and its one distance, so that nobody leaves the picture."""
     points = frames[:, :: max(1, frames.shape[1] // 1500)]
     low, high = points.amin(1), points.amax(1)
@@ -191,7 +197,7 @@ def _size(settings: VideoSettings) -> tuple[int, int]:
     return max(16, settings.height // 2 * 2), max(16, settings.width // 2 * 2)
 
 
-def _in_order(draw: Callable[[int], Frame], count: int, workers: int) -> Iterator[Frame]:
+def draw_in_order(draw: Callable[[int], Frame], count: int, workers: int) -> Iterator[Frame]:
     """Frames 0..count-1, drawn by `workers` threads that are at most a few frames ahead."""
     waiting: deque[Future[Frame]] = deque()
     # One thread of torch for each of ours: more would wait for each other. It is a setting of the thread.
@@ -213,7 +219,7 @@ def write_video(
     draw: Callable[[int], Frame],
     count: int,
     path: Path,
-    fps: float,
+    fps: float | int,
     settings: VideoSettings,
     name: str = "video",
     reporter: Reporter | None = None,
@@ -246,7 +252,7 @@ def write_video(
         )
         try:
             writer.send(None)
-            for frame in _in_order(draw, count, settings.workers or _cores()):
+            for frame in draw_in_order(draw, count, drawing_threads(settings)):
                 writer.send(np.ascontiguousarray(frame))
                 reporter.step()
         except OSError as error:
@@ -258,6 +264,7 @@ def write_video(
         return write_whole(path, part.read_bytes())
 
 
-def _cores() -> int:
-    """Cores this process may use, at most four: more only wait for the ray caster."""
-    return min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+def drawing_threads(settings: VideoSettings) -> int:
+    """As set, else the cores this process may use, at most four: more only wait for the ray caster."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return settings.workers or min(4, cores)

@@ -70,12 +70,12 @@ class Studio:
     Azimuths and elevations are in degrees as seen from the camera; strengths are in linear light.
     """
 
-    key: tuple[float, float, float] = (-38.0, 40.0, 0.78)
+    key: tuple[float, float, float] = (-38.0, 42.0, 0.90)
     """Azimuth (negative: to the viewer's left), elevation, strength."""
-    fill: tuple[float, float, float] = (52.0, 12.0, 0.20)
+    fill: tuple[float, float, float] = (52.0, 12.0, 0.17)
     rim: tuple[float, float, float] = (158.0, 38.0, 0.45)
-    sky: float = 0.46
-    floor: float = 0.24
+    sky: float = 0.40
+    floor: float = 0.17
     wrap: float = 0.18
     """How far the key reaches around, as a large lamp does; 0 is a point."""
     gloss: float = 0.05

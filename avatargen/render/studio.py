@@ -17,6 +17,8 @@ _WALL = (0.905, 0.903, 0.895)
 _FLOOR = (0.868, 0.860, 0.846)
 _CELL = 0.04
 """Metres; detail of the contact shadow."""
+_REACH = 1.0
+"""Metres; how far around the figure the shadow has faded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +34,7 @@ class Shadow:
 
 
 def contact_shadow(
-    vertices: Float[Tensor, "v 3"], faces: Integer[Tensor, "f 3"], strength: float = 0.9, samples: int = 72
+    vertices: Float[Tensor, "v 3"], faces: Integer[Tensor, "f 3"], strength: float = 1.1, samples: int = 88
 ) -> Shadow:
     """Soft shadow under a figure, crisp at the soles and wide under the trunk.
 
@@ -49,7 +51,7 @@ def contact_shadow(
         area = down.new_zeros(len(cells)).index_add(0, group, down)
         place = middle.new_zeros(len(cells), 3).index_add(0, group, middle * down[:, None]) / area[:, None]
         height = place[:, 1].clamp(min=_CELL)
-        low, high = vertices[:, [0, 2]].amin(0) - 0.5, vertices[:, [0, 2]].amax(0) + 0.5
+        low, high = vertices[:, [0, 2]].amin(0) - _REACH, vertices[:, [0, 2]].amax(0) + _REACH
         step = float((high - low).max()) / (samples - 1)
         axis = torch.arange(samples, dtype=vertices.dtype, device=vertices.device) * step
         x2 = (low[0] + axis[:, None] - place[None, :, 0]) ** 2
@@ -71,8 +73,9 @@ def _sample(shadow: Shadow, x: Tensor, z: Tensor) -> Tensor:
     flat, at = shadow.shade.reshape(-1), top * columns + left
     upper = torch.lerp(flat[at], flat[at + 1], fu)
     lower = torch.lerp(flat[at + columns], flat[at + columns + 1], fu)
-    edge = (torch.minimum(u, v) / 6).clamp(0, 1) * (torch.minimum(columns - 1 - u, rows - 1 - v) / 6).clamp(0, 1)
-    return torch.lerp(upper, lower, fv) * edge
+    near = torch.minimum(torch.minimum(u, columns - 1 - u), torch.minimum(v, rows - 1 - v))
+    inward = (near * shadow.step / _REACH).clamp(0, 1)
+    return torch.lerp(upper, lower, fv) * inward**2 * (3 - 2 * inward)
 
 
 def studio_background(
@@ -106,9 +109,10 @@ def studio_background(
         dark = torch.zeros_like(x)
         if grid > 0:
             middle = torch.zeros(3, **like) if center is None else center.to(**like)
-            dark = dark + grid * _lines(x, z, distance, cameras) * _around(x - middle[0], z - middle[2])
+            lines = _lines(x, z, distance, directions.reshape(-1, 3)[hit], cameras)
+            dark = dark + grid * lines * _around(x - middle[0], z - middle[2])
         if shadow is not None:
-            dark = 1 - (1 - dark) * (1 - 0.62 * _sample(shadow, x, z))
+            dark = 1 - (1 - dark) * (1 - 0.72 * _sample(shadow, x, z))
         flat = image.reshape(-1, 3).index_put((hit,), color * (1 - dark[:, None]))
         return flat.reshape(image.shape).permute(0, 3, 1, 2)
 
@@ -117,14 +121,17 @@ def _around(x: Tensor, z: Tensor, radius: float = 2.2) -> Tensor:
     return torch.exp(-(((x**2 + z**2) / radius**2) ** 2))
 
 
-def _lines(x: Tensor, z: Tensor, distance: Tensor, cameras: Cameras) -> Tensor:
+def _lines(x: Tensor, z: Tensor, distance: Tensor, directions: Tensor, cameras: Cameras) -> Tensor:
     """Coverage of thin floor lines, fading where they become thinner than a pixel."""
     spacing, width = 0.5, 0.008
-    footprint = distance / cameras.focal.mean() * 2.0
+    pixel = distance / cameras.focal.mean()
+    # Seen at a low angle a pixel is long on the floor, away from the camera.
+    level = directions[:, [0, 2]].norm(dim=-1).clamp(min=1e-6)
+    stretch = 1.0 / directions[:, 1].abs().clamp(min=1e-3) - 1.0
     covered = torch.zeros_like(x)
-    for value in (x, z):
+    for value, along in ((x, directions[:, 0] / level), (z, directions[:, 2] / level)):
+        soft = (1.5 * pixel * (1.0 + stretch * along.abs())).clamp(min=width)
         off = (value / spacing - torch.round(value / spacing)).abs() * spacing
-        soft = torch.maximum(footprint, torch.full_like(footprint, width))
         covered = torch.maximum(covered, (1 - off / soft).clamp(min=0) * (width / soft))
     return covered
 

@@ -1,0 +1,217 @@
+import io
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+import torch
+import trimesh
+from PIL import Image
+
+from avatargen.core.errors import OutputError
+from avatargen.core.settings import VideoSettings
+from avatargen.core.values import Mesh, Motion, RiggedMesh, Skeleton
+from avatargen.export.preview import head_of, preview, write_preview
+from avatargen.export.video import draw_frame, figure_of, follow, motion_video, turntable, write_video
+from avatargen.render.cameras import orbit, project
+
+SMALL = VideoSettings(width=64, height=64, fps=10, turntable_seconds=0.8, supersample=1, preview_width=320, crf=4)
+
+
+def doll():
+    """A capsule man with a red left hand, on two joints; the second carries the red hand."""
+    body = trimesh.creation.capsule(1.2, 0.2, count=[12, 12])
+    body.apply_transform(trimesh.transformations.rotation_matrix(-np.pi / 2, [1, 0, 0]))
+    body.apply_translation((0, -body.bounds[0, 1], 0))
+    hand = trimesh.creation.icosphere(2, 0.18).apply_translation((0.5, 1.0, 0))
+    both = trimesh.util.concatenate([body, hand])
+    colors = np.full((len(both.vertices), 3), 0.6)
+    colors[len(body.vertices) :] = (0.9, 0.05, 0.05)
+    mesh = Mesh(vertices=both.vertices.astype(np.float32), faces=both.faces.astype(np.int64), vertex_colors=colors)
+    joints = np.array([[0, 0.8, 0], [0.3, 1.0, 0]])
+    weights = np.zeros((len(both.vertices), 2))
+    weights[: len(body.vertices), 0] = 1
+    weights[len(body.vertices) :, 1] = 1
+    skeleton = Skeleton(names=("root", "hand"), parents=(-1, 0), joints=joints)
+    return RiggedMesh(mesh=mesh, skeleton=skeleton, weights=weights)
+
+
+def walk(frames=12, metres=0.0, fps=10.0):
+    place = np.tile(np.array([0.0, 0.8, 0.0]), (frames, 1))
+    place[:, 0] = np.linspace(0, metres, frames)
+    turns = np.tile(np.eye(3), (frames, 2, 1, 1))
+    return Motion(
+        rotations=turns, root_position=place, rest_root_height=0.8, joint_names=("root", "hand"), fps=fps, name="walk"
+    )
+
+
+def read(path):
+    reader = imageio_ffmpeg.read_frames(str(path))
+    meta = next(reader)
+    width, height = meta["size"]
+    frames = [np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader]
+    return meta, np.stack(frames)
+
+
+def red(frame):
+    rows, columns = np.nonzero((frame[..., 0] > 90) & (frame[..., 1] < 60))
+    return columns.mean(), rows.mean(), len(rows)
+
+
+def test_a_turntable_is_h264_that_browsers_play_and_begins_at_the_front(tmp_path):
+    path = turntable(doll(), tmp_path / "turn.mp4", SMALL)
+    meta, frames = read(path)
+    assert meta["codec"] == "h264"
+    assert meta["pix_fmt"].startswith("yuv420p")
+    assert meta["fps"] == 10
+    assert frames.shape == (8, 64, 64, 3)
+    data = path.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+    assert red(frames[0])[0] > 38  # the left hand, on the right of a front view
+    assert red(frames[4])[0] < 26
+    assert red(frames[2])[0] == pytest.approx(31.5, abs=2)
+    # The step over the loop's end is like any other.
+    steps = [np.abs(frames[i].astype(float) - frames[i - 1]).mean() for i in range(8)]
+    assert steps[0] < 1.5 * max(steps[1:])
+
+
+def test_the_decoded_colors_are_those_drawn(tmp_path):
+    colors = np.array([[200, 40, 30], [30, 160, 60], [40, 60, 190], [240, 220, 40]], np.uint8)
+    shown = np.repeat(np.repeat(colors.reshape(2, 2, 3), 32, 0), 32, 1)
+    _, frames = read(write_video(lambda index: shown, 2, tmp_path / "flat.mp4", 10, SMALL))
+    middle = frames[1][16::32, 16::32]
+    assert np.abs(middle.astype(int) - colors.reshape(2, 2, 3)).max() <= 6
+
+
+def test_the_same_input_gives_the_same_bytes_with_any_number_of_threads(tmp_path):
+    from dataclasses import replace
+
+    first = turntable(doll(), tmp_path / "a.mp4", replace(SMALL, workers=1)).read_bytes()
+    again = turntable(doll(), tmp_path / "b.mp4", replace(SMALL, workers=3)).read_bytes()
+    assert first == again
+
+
+def test_drawing_leaves_the_number_of_torch_threads_alone(tmp_path):
+    before = torch.get_num_threads()
+    turntable(doll(), tmp_path / "a.mp4", SMALL)
+    assert torch.get_num_threads() == before
+
+
+def test_a_failure_while_drawing_leaves_nothing_behind(tmp_path):
+    def draw(index):
+        if index == 3:
+            raise RuntimeError("no more")
+        return np.zeros((64, 64, 3), np.uint8)
+
+    with pytest.raises(RuntimeError, match="no more"):
+        write_video(draw, 8, tmp_path / "broken.mp4", 10, SMALL)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_is_an_output_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write"):
+        turntable(doll(), tmp_path / "file" / "turn.mp4", SMALL)
+
+
+def test_progress_counts_every_frame(tmp_path):
+    class Counting:
+        def __init__(self):
+            self.stages, self.steps, self.finished = [], 0, 0
+
+        def start(self, stage, total):
+            self.stages.append((stage, total))
+
+        def step(self, n=1, **values):
+            self.steps += n
+
+        def finish(self):
+            self.finished += 1
+
+        def note(self, line):
+            raise AssertionError(line)
+
+    reporter = Counting()
+    turntable(doll(), tmp_path / "turn.mp4", SMALL, reporter)
+    assert (reporter.stages, reporter.steps, reporter.finished) == ([("turntable", 8)], 8, 1)
+
+
+def test_a_motion_video_moves_the_joints_and_keeps_the_speed_of_a_fast_motion(tmp_path):
+    from dataclasses import replace
+
+    motion = walk(24, fps=48.0)
+    lift = np.array(motion.rotations)
+    angle = np.linspace(0, 1.2, 24)
+    lift[:, 1, 0, 0] = lift[:, 1, 1, 1] = np.cos(angle)
+    lift[:, 1, 1, 0], lift[:, 1, 0, 1] = np.sin(angle), -np.sin(angle)
+    path = motion_video(
+        doll(), replace(motion, rotations=lift), tmp_path / "lift.mp4", replace(SMALL, max_fps=24, width=79)
+    )
+    meta, frames = read(path)
+    assert frames.shape == (12, 64, 78, 3)
+    assert meta["fps"] == 24
+    assert red(frames[-1])[1] < red(frames[0])[1] - 4
+
+
+def test_a_motion_of_other_joints_is_refused(tmp_path):
+    from dataclasses import replace
+
+    with pytest.raises(ValueError, match="retarget"):
+        motion_video(doll(), replace(walk(), joint_names=("root", "foot")), tmp_path / "x.mp4", SMALL)
+
+
+@pytest.mark.parametrize("metres", [0.0, 0.3, 6.0])
+def test_the_camera_keeps_the_whole_motion_in_the_picture(metres):
+    points = torch.tensor(doll().mesh.vertices)
+    path = torch.zeros(60, 1, 3)
+    path[:, 0, 2] = torch.linspace(0, metres, 60)
+    frames = points + path
+    targets, distance = follow(frames, 30.0, 0.8)
+    cameras = orbit(28.0, 7.0, distance, targets, 26.0, (100, 80))
+    seen = project(frames, cameras)[..., :2] / torch.tensor([80.0, 100.0])
+    assert 0 < seen.min() < seen.max() < 1
+    assert (seen - 0.5).abs().max() > 0.38  # and does not stand too far away
+    steps = targets[1:] - targets[:-1]
+    assert (steps[1:] - steps[:-1]).abs().max() < 0.01
+    if metres < 1:
+        assert steps.abs().max() == 0
+    else:
+        assert steps[30, 2] > 0.05
+
+
+def test_a_frame_is_the_figure_on_a_light_floor_with_a_shadow():
+    mesh = doll().mesh
+    frame = draw_frame(
+        figure_of(mesh), torch.tensor(mesh.vertices), orbit(0.0, 7.0, 5.0, (0, 0.8, 0), 26.0, (96, 96)), 2
+    )
+    assert frame.dtype == np.uint8
+    assert frame[2, 2].min() > 180
+    assert frame[90, 4].min() > 180
+    column = frame[:, 48, 0].astype(int)
+    below = column[-1]
+    assert column[78:84].min() < below - 25
+
+
+def test_the_preview_shows_front_side_back_and_a_close_face(tmp_path):
+    rigged = doll()
+    picture = preview(rigged, SMALL)
+    assert picture.shape == (120, 320, 3)
+    front, side, back, face = np.split(picture, [91, 142, 233], axis=1)
+    assert red(front)[0] > 55
+    assert red(back)[0] < 35
+    assert red(side)[2] > 0
+    figure = (np.abs(face.astype(int) - face[2, 2]) > 25).any(-1)
+    assert figure.mean() > 0.25
+    path = write_preview(rigged.mesh, tmp_path / "preview.png", SMALL, skeleton=rigged.skeleton)
+    stored = np.asarray(Image.open(io.BytesIO(path.read_bytes())))
+    assert stored.shape == (120, 320, 3)
+    assert np.abs(stored.astype(int) - picture).mean() < 1
+
+
+def test_the_head_reaches_from_the_neck_joint_to_the_top():
+    vertices = torch.tensor(doll().mesh.vertices)
+    top = float(vertices[:, 1].max())
+    skeleton = Skeleton(names=("neck", "head"), parents=(-1, 0), joints=np.array([[0, 1.3, 0], [0, 1.4, 0]]))
+    center, height = head_of(vertices, skeleton)
+    assert height == pytest.approx(top - 1.3, abs=1e-5)
+    assert 1.3 < center[1] < top
+    assert head_of(vertices, None)[1] == pytest.approx(top / 7, abs=1e-4)
