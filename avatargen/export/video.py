@@ -5,10 +5,12 @@ order, so the same input gives the same file on the same machine.
 """
 
 import os
+import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -230,38 +232,49 @@ def write_video(
         OutputError: the file cannot be written or encoded.
     """
     reporter = reporter or Silent()
-    height, width = _size(settings)
     with stage(reporter, name, count), tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "video.mp4"
-        writer = imageio_ffmpeg.write_frames(
-            str(part),
-            (width, height),
-            fps=fps,  # pyright: ignore[reportArgumentType]  a fraction is right
-            codec="libx264",
-            pix_fmt_out="yuv420p",
-            macro_block_size=2,
-            quality=None,  # pyright: ignore[reportArgumentType]  as documented: -crf rules
-            ffmpeg_log_level="error",
-            # bitexact leaves out dates and versions; faststart lets a browser play before all has arrived.
-            output_params=[
-                *("-crf", str(settings.crf), "-preset", "medium", "-threads", "2"),
-                *("-color_primaries", "bt709", "-color_trc", "iec61966-2-1", "-colorspace", "bt709"),
-                *("-vf", "scale=out_color_matrix=bt709:out_range=tv"),
-                *("-fflags", "+bitexact", "-flags:v", "+bitexact", "-movflags", "+faststart"),
-            ],
-        )
-        try:
-            writer.send(None)
+        with _encoder(part, _size(settings), fps, settings.crf) as take:
             for frame in draw_in_order(draw, count, drawing_threads(settings)):
-                writer.send(np.ascontiguousarray(frame))
+                take(frame)
                 reporter.step()
-        except OSError as error:
-            raise OutputError(f"cannot encode {path}: {error}") from error
-        finally:
-            writer.close()
-        if not part.is_file():
-            raise OutputError(f"cannot encode {path}: ffmpeg wrote nothing\n  Is there room in {folder}?")
         return write_whole(path, part.read_bytes())
+
+
+@contextmanager
+def _encoder(path: Path, size: tuple[int, int], fps: float | int, crf: int) -> Iterator[Callable[[Frame], None]]:
+    """A function that takes frames; the file is complete when the block ends.
+
+    It runs the ffmpeg that imageio-ffmpeg brings. `bitexact` leaves out dates and versions, so that equal frames give
+    equal files; `faststart` lets a browser play before all has arrived.
+    """
+    height, width = size
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
+    command += ["-s", f"{width}x{height}", "-r", f"{fps:.6g}", "-i", "-", "-an", "-c:v", "libx264", "-crf", str(crf)]
+    command += ["-preset", "medium", "-threads", "2", "-vf", "scale=out_color_matrix=bt709:out_range=tv"]
+    command += ["-pix_fmt", "yuv420p", "-color_primaries", "bt709", "-color_trc", "iec61966-2-1"]
+    command += ["-colorspace", "bt709", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-movflags", "+faststart"]
+    with tempfile.TemporaryFile() as complaints:
+        with subprocess.Popen([*command, str(path)], stdin=subprocess.PIPE, stderr=complaints) as process:
+            pipe = process.stdin
+            if pipe is None:
+                raise OutputError("cannot talk to ffmpeg")
+
+            def take(frame: Frame) -> None:
+                pipe.write(np.ascontiguousarray(frame).data)
+
+            try:
+                yield take
+                pipe.close()
+            except BrokenPipeError:
+                pass  # ffmpeg has given up; what it said is below
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode != 0 or not path.is_file():
+            complaints.seek(0)
+            said = complaints.read().decode(errors="replace").strip()
+            raise OutputError(f"ffmpeg could not encode a video ({width} x {height}):\n  {said or 'no reason given'}")
 
 
 def drawing_threads(settings: VideoSettings) -> int:

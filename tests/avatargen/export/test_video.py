@@ -1,4 +1,6 @@
 import io
+import re
+import subprocess
 
 import imageio_ffmpeg
 import numpy as np
@@ -45,11 +47,16 @@ def walk(frames=12, metres=0.0, fps=10.0):
 
 
 def read(path):
-    reader = imageio_ffmpeg.read_frames(str(path))
-    meta = next(reader)
-    width, height = meta["size"]
-    frames = [np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader]
-    return meta, np.stack(frames)
+    """What ffmpeg says about a video, and its frames."""
+    tool = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(path)]
+    said = subprocess.run(tool, capture_output=True, text=True).stderr
+    line = next(line for line in said.splitlines() if "Video:" in line)
+    codec, pixels = re.search(r"Video: (\w+).*?, (\w+)\(", line).groups()
+    width, height = map(int, re.search(r", (\d+)x(\d+)", line).groups())
+    rate = float(re.search(r"([\d.]+) fps", line).group(1))
+    raw = subprocess.run([*tool, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True, check=True).stdout
+    frames = np.frombuffer(raw, np.uint8).reshape(-1, height, width, 3)
+    return {"codec": codec, "pix_fmt": pixels, "fps": rate, "line": line}, frames
 
 
 def red(frame):
@@ -61,7 +68,8 @@ def test_a_turntable_is_h264_that_browsers_play_and_begins_at_the_front(tmp_path
     path = turntable(doll(), tmp_path / "turn.mp4", SMALL)
     meta, frames = read(path)
     assert meta["codec"] == "h264"
-    assert meta["pix_fmt"].startswith("yuv420p")
+    assert meta["pix_fmt"] == "yuv420p"
+    assert "bt709" in meta["line"]
     assert meta["fps"] == 10
     assert frames.shape == (8, 64, 64, 3)
     data = path.read_bytes()
@@ -104,6 +112,12 @@ def test_a_failure_while_drawing_leaves_nothing_behind(tmp_path):
 
     with pytest.raises(RuntimeError, match="no more"):
         write_video(draw, 8, tmp_path / "broken.mp4", 10, SMALL)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_ffmpeg_refuses_is_an_output_error_in_its_words(tmp_path):
+    with pytest.raises(OutputError, match=r"ffmpeg could not encode a video \(64 x 64\):\n.*-1"):
+        write_video(lambda index: np.zeros((64, 64, 3), np.uint8), 3, tmp_path / "x.mp4", -1, SMALL)
     assert not list(tmp_path.iterdir())
 
 
