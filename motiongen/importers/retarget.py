@@ -1,7 +1,7 @@
 """Any skeleton's motion onto SMPL's 24 joints.
 
 Both skeletons are brought to the same T-pose by rotations `A_j` of the source's joints: none for a source that
-rests in one, else the smallest turn of each limb bone onto its T-pose direction, after the whole skeleton was
+rests in one, else the smallest turn of each limb bone onto the target's direction, after the whole skeleton was
 turned to face +Z. The target's joint then takes the source's orientation relative to that pose,
 `G_target = W G_source A^-1`, with W the file's world to ours (Y up). Since our rest frames are identities,
 bone directions of limbs are kept exactly, while trunk and shoulder girdle keep the *target's* shape at rest.
@@ -30,16 +30,12 @@ from motiongen.kinematics import (
 _NOMINAL_LEG = 0.83  # hip to ankle of a 1.70 m adult
 _Z_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # ours from Z up
 
-_LIMB_DIRECTIONS: dict[str, tuple[str, tuple[float, float, float]]] = {
-    "left_hip": ("left_knee", (0, -1, 0)),
-    "left_knee": ("left_ankle", (0, -1, 0)),
-    "left_shoulder": ("left_elbow", (1, 0, 0)),
-    "left_elbow": ("left_wrist", (1, 0, 0)),
-    "right_hip": ("right_knee", (0, -1, 0)),
-    "right_knee": ("right_ankle", (0, -1, 0)),
-    "right_shoulder": ("right_elbow", (-1, 0, 0)),
-    "right_elbow": ("right_wrist", (-1, 0, 0)),
+_LIMBS: dict[str, str] = {
+    f"{side}_{bone}": f"{side}_{tip}"
+    for side in ("left", "right")
+    for bone, tip in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))
 }
+"""Limb bones whose rest direction is brought to the target's: joint and the joint at the bone's end."""
 
 
 def _unit(vector: Float[np.ndarray, " 3"]) -> Float[np.ndarray, " 3"]:
@@ -66,7 +62,7 @@ def _facing(
 
 
 def _alignment(
-    bvh: Bvh, index: Mapping[str, int], rest: Float[np.ndarray, "j 3"], facing: Float[np.ndarray, "3 3"]
+    bvh: Bvh, index: Mapping[str, int], rest: np.ndarray, facing: np.ndarray, target: np.ndarray
 ) -> np.ndarray:
     """World rotation `A_j` of each source joint that brings the rest pose into the T-pose. [j, 3, 3]"""
     smpl_of = {source: joint for joint, source in index.items()}
@@ -75,11 +71,11 @@ def _alignment(
         base = align[parent] if parent >= 0 else facing
         align[joint] = base
         name = smpl_of.get(joint, "")
-        if name in _LIMB_DIRECTIONS:
-            tip, wanted = _LIMB_DIRECTIONS[name]
-            direction = base @ (rest[index[tip]] - rest[joint])
+        if name in _LIMBS:
+            direction = base @ (rest[index[_LIMBS[name]]] - rest[joint])
             if np.linalg.norm(direction) > 1e-9:
-                align[joint] = rotation_between(direction, np.array(wanted, dtype=float)) @ base
+                wanted = target[JOINT[_LIMBS[name]]] - target[JOINT[name]]
+                align[joint] = rotation_between(direction, wanted) @ base
         elif name.endswith("ankle") and name.replace("ankle", "foot") in index:
             direction = base @ (rest[index[name.replace("ankle", "foot")]] - rest[joint])
             flat = np.hypot(direction[0], direction[2])
@@ -149,7 +145,7 @@ def retarget_bvh(
     if z_up and facing[1, 2] < 0:
         z_up = False
     world_from_file = _Z_UP if z_up else np.eye(3)
-    align = _alignment(bvh, index, rest, facing)
+    align = _alignment(bvh, index, rest, facing, joints)
 
     world = world_rotations(bvh.rotations, bvh.parents)
     oriented = world_from_file @ world @ np.swapaxes(align, -1, -2)
