@@ -13,13 +13,15 @@ from avatargen.body.skeleton import BVH_FROM_SMPL
 from avatargen.core.values import Motion, Skeleton
 
 _NAMES = {**BVH_FROM_SMPL, "left_hand": "LeftHandMiddle1", "right_hand": "RightHandMiddle1"}
-_ENDS = {
-    "head": (0.0, 0.17, 0.0),
-    "left_hand": (0.08, 0.0, 0.0),
-    "right_hand": (-0.08, 0.0, 0.0),
-    "left_foot": (0.0, 0.0, 0.06),
-    "right_foot": (0.0, 0.0, 0.06),
-}
+_ENDS = {"head": (0.0, 0.17, 0.0), "left_hand": (0.08, 0.0, 0.0), "right_hand": (-0.08, 0.0, 0.0)}
+
+
+def _end_site(skeleton: Skeleton, joint: int) -> tuple[float, float, float]:
+    """Tip of the head, hand or toes; toes end on the floor, so that readers can tell how high the body stands."""
+    name = skeleton.names[joint]
+    if name.endswith("_foot"):
+        return 0.0, -max(float(skeleton.joints[joint, 1]), 0.0), 0.06
+    return _ENDS.get(name, (0.0, 0.1, 0.0))
 
 
 def angles_zxy(rotations: Float[np.ndarray, "t 3 3"]) -> Float[np.ndarray, "t 3"]:
@@ -73,20 +75,13 @@ def encode_bvh(motion: Motion, skeleton: Skeleton) -> bytes:
         lines.append(f"{pad}{'ROOT' if parent < 0 else 'JOINT'} {_NAMES.get(name, name)}")
         lines.append(f"{pad}{{")
         lines.append(f"{pad}  OFFSET {_triple(offset)}")
-        lines.append(
-            f"{pad}  CHANNELS {f'6 Xposition Yposition Zposition {rotations}' if parent < 0 else f'3 {rotations}'}"
-        )
+        channels = f"6 Xposition Yposition Zposition {rotations}" if parent < 0 else f"3 {rotations}"
+        lines.append(f"{pad}  CHANNELS {channels}")
         for child in children[joint]:
             write(child, depth + 1)
         if not children[joint]:
-            lines.extend(
-                (
-                    f"{pad}  End Site",
-                    f"{pad}  {{",
-                    f"{pad}    OFFSET {_triple(_ENDS.get(name, (0.0, 0.1, 0.0)))}",
-                    f"{pad}  }}",
-                )
-            )
+            end = _triple(_end_site(skeleton, joint))
+            lines.extend((f"{pad}  End Site", f"{pad}  {{", f"{pad}    OFFSET {end}", f"{pad}  }}"))
         lines.append(f"{pad}}}")
 
     write(0, 0)

@@ -53,7 +53,7 @@ def encode_amass(
         motion: on SMPL's 24 joints, scaled to the body.
         betas: shape of the body that moves.
         gender: neutral, male or female.
-        rest_root: rest position of the root joint in the body's own frame, Y up (SMPL: `J_regressor @ vertices`, row 0).
+        rest_root: rest position of the root joint in the body's own frame, Y up (SMPL: row 0 of its joints).
         body: which body the betas belong to, e.g. "open-1a2b3c4d" or "smpl".
 
     Raises:
@@ -65,6 +65,7 @@ def encode_amass(
     rotations = motion.rotations[:, [motion.joint_names.index(name) for name in SMPL_JOINTS]].astype(np.float64)
     rotations[:, 0] = _Z_UP @ rotations[:, 0]
     frames = len(rotations)
+    note = "; they are not SMPL's betas" if body.startswith("open") else ""
     poses = _rotvecs(rotations).reshape(frames, 72)
     rest_root = np.asarray(rest_root, dtype=np.float64)
     return encode_npz(
@@ -83,8 +84,6 @@ def encode_amass(
             "rest_root": rest_root,
             "rest_root_height": np.array(float(motion.rest_root_height)),
             "up_axis": np.array("z"),
-            "body": np.array(
-                f"betas are of the body '{body}'" + ("; they are not SMPL's betas" if body.startswith("open") else "")
-            ),
+            "body": np.array(f"betas are of the body '{body}'{note}"),
         }
     )
