@@ -73,6 +73,8 @@ class ImplicitSettings:
     """Rows of each hashed level, as a power of two."""
     distance_mm: float = 4.0
     """Node spacing of the body's distance grid."""
+    detail_mm: float = 1.5
+    """Node spacing of the finer grid around the head, which keeps eyelids and lips."""
     shape_levels_mm: tuple[float, ...] = (64.0, 32.0, 16.0)
     """Cell sizes of the geometry's levels."""
     color_levels_mm: tuple[float, ...] = (96.0, 48.0, 24.0, 12.0, 6.0)
@@ -121,10 +123,88 @@ class ImplicitSettings:
 class MeshSettings:
     """Field to a mesh that a game engine accepts."""
 
+    voxel_mm: float = 4.0
+    """Grid spacing of marching cubes on the body."""
+    head_mm: float = 2.0
+    """Grid spacing around the head."""
+    hand_mm: float = 2.5
+    """Grid spacing around the hands."""
+    reach_mm: float = 90.0
+    """Nothing is looked for farther than this from the coarse body."""
+    smoothing: int = 2
+    """Rounds of smoothing before faces are taken away; 0: none."""
+    faces: int = 20000
+    """About how many triangles the mesh may have."""
+    texture_size: int = 2048
+    """Side of the texture in pixels."""
+    padding: int = 4
+    """Pixels between two charts of the atlas."""
+    face_gain: float = 1.8
+    """The head gets this many times more texels per metre than the body; head and hands keep more faces."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MotionSettings:
     """Text to motion."""
+
+    seconds: float = 2.0
+    """Length of the motion, 1 to 10."""
+    fps: float = 30.0
+    """Frames a second of the result; the model itself runs at 30."""
+    prior: str = "open"
+    """open | vposer: which pose prior draws the candidates; vposer reads the user's file in `body.folder`"""
+    codebook_entries: int = 1024
+    """How many poses are scored; at most what the codebook holds."""
+    codebook_views: int = 3
+    """Views per pose; the mean of their features is scored."""
+    candidates: int = 5
+    """Poses the motion shall pass through, best first."""
+    pre_top: int = 40
+    """Best poses among which near-duplicates are dropped."""
+    duplicate: float = 0.07
+    """Mean absolute difference (radians) below which two poses count as one."""
+    starts: int = 12
+    """Motions optimised in one batch; the best is kept."""
+    prior_starts: int = 1
+    """How many of them are drawn from the prior instead of the motion codebook."""
+    shortlist: int = 32
+    """Motions of the codebook, best by their words, whose key frames the guidance looks at."""
+    steps: int = 80
+    """Steps of the latent optimisation."""
+    latent_rate: float = 0.02
+    """Adam's rate on the latents, which are of size one."""
+    phrase_weight: float = 1.0
+    """Of the guidance's text-to-text score when motions are ranked."""
+    word_weight: float = 4.0
+    """Of plainly shared words (punching, punch) when motions are ranked."""
+    image_weight: float = 0.3
+    """Of the guidance's picture score when motions are ranked and when the best is kept."""
+    pose_weight: float = 0.5
+    """Pull of the candidate poses."""
+    intensity: float = 1.0
+    """How lively: the target of the mean joint speed, as a multiple of the start's."""
+    intensity_weight: float = 0.5
+    """Pull towards that speed."""
+    guidance_weight: float = 0.05
+    """Of one minus the cosine between pictures and text."""
+    guidance_every: int = 5
+    """Steps between two looks of the guidance; 0: never."""
+    guidance_frames: int = 4
+    """Frames per look."""
+    prior_weight: float = 2.0
+    """Pull of the latents back to where they started."""
+    slide_weight: float = 0.3
+    """Against standing feet that move."""
+    smooth_weight: float = 0.05
+    """Against sudden changes of acceleration."""
+    floor_weight: float = 2.0
+    """Against joints below the floor."""
+    score_frames: int = 6
+    """Frames on which starts are compared."""
+    score_views: int = 1
+    """Views per compared frame."""
+    weights: str = ""
+    """A folder with pose_prior, motion_vae, pose_codebook and motion_codebook of one's own; empty: the shipped ones."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,176 @@
+"""The avatar as one field: signed distance and colors, with everything it learns in one module."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor, nn
+
+from avatargen.body.look import base_colors
+from avatargen.body.model import BodyModel
+from avatargen.body.posing import pose_body
+from avatargen.body.skeleton import a_pose
+from avatargen.core.parts import SMPL_JOINTS
+from avatargen.core.rng import stream
+from avatargen.core.settings import ImplicitSettings
+from avatargen.implicit.color import Colors, Look, colors_at, features_at, make_look
+from avatargen.implicit.encoding import Pyramid, band_pyramid, hash_pyramid
+from avatargen.implicit.sdf import BodyField, body_field, signed_distance, tap_gradient, tap_points
+
+_CHUNK = 1 << 18
+
+
+class Learned(nn.Module):
+    """What the optimisation changes; zero tables give the coarse body with its own look."""
+
+    def __init__(self, rows: int, color_rows: int, codes: int, features: int, sharpness: float, seed: int) -> None:
+        super().__init__()
+        self.growth = nn.Parameter(torch.zeros(rows, 1))
+        """Raw growth in metres."""
+        self.features = nn.Parameter(torch.zeros(color_rows, features))
+        self.part_codes = nn.Parameter(torch.zeros(codes, features))
+        drawn = torch.randn(features, max(features, 6), generator=stream(seed, "implicit.heads"))
+        # Orthonormal columns: at the start a change of style leaves the reconstruction alone.
+        self.heads = nn.Parameter(torch.linalg.qr(drawn)[0][:, :6].contiguous())
+        self.log_sharpness = nn.Parameter(torch.tensor(math.log(sharpness)))
+
+    @property
+    def sharpness(self) -> Float[Tensor, ""]:
+        """NeuS' s, in 1/m."""
+        return self.log_sharpness.exp()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AvatarField:
+    """A sculpted, painted body in the A-pose frame: callables that extraction and baking can use."""
+
+    body: BodyField
+    look: Look
+    shape_pyramid: Pyramid
+    color_pyramid: Pyramid
+    learned: Learned
+    normal_step: float
+    """Reach of the finite differences for normals, metres."""
+    joints: Float[Tensor, "j 3"]
+    """Joints of the posed body."""
+
+    @property
+    def bounds(self) -> Float[Tensor, "2 3"]:
+        """The box that holds every surface the field can have."""
+        return self.body.bounds
+
+    def distance(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """Signed distance, metres, negative inside; differentiable in what was learned."""
+        return signed_distance(self.body, self.shape_pyramid, self.learned.growth, points)
+
+    def gradient(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """Gradient of the distance by finite differences; differentiable in what was learned."""
+        return tap_gradient(self.distance(tap_points(points, self.normal_step)), self.normal_step)
+
+    def colors(self, points: Float[Tensor, "n 3"]) -> Colors:
+        """Both colors from a nearly closest body point; differentiable in what was learned."""
+        face, bary = self.body.near_faces(points)
+        return self._colors(points, self.look.faces[face], bary)
+
+    def _colors(self, points: Tensor, corners: Integer[Tensor, "n 3"], bary: Tensor) -> Colors:
+        net = self.learned
+        features = features_at(self.look, self.color_pyramid, net.features, net.part_codes, points, corners, bary)
+        return colors_at(features, net.heads, self.look, corners, bary)
+
+    @torch.no_grad()
+    def sdf(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """Signed distance of any number of points, in chunks; not differentiable."""
+        parts = [self.distance(part) for part in points.to(self.learned.growth.device).split(_CHUNK)]
+        return torch.cat(parts) if parts else points.new_zeros(0)
+
+    @torch.no_grad()
+    def color(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """Style colors, sRGB in 0..1, with the look of the exactly closest body point; for baking."""
+        colors = []
+        for part in points.to(self.learned.growth.device).split(_CHUNK):
+            face, bary = self.body.near_faces(part, careful=True)
+            colors.append(self._colors(part, self.look.faces[face], bary).style)
+        return torch.cat(colors) if colors else points.new_zeros(0, 3)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything learned, by name."""
+        return {name: value.detach().clone() for name, value in self.learned.state_dict().items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state` returned."""
+        self.learned.load_state_dict(dict(state))
+
+
+def build_field(
+    body: BodyModel,
+    betas: Float[Tensor, " n"],
+    settings: ImplicitSettings,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> AvatarField:
+    """The field at step 0: the coarse body in its A-pose, wearing nothing but its own look."""
+    body = body.to("cpu")
+    posed = pose_body(body, betas.detach().cpu()[None].to(body.template.dtype), a_pose()[None].to(body.template.dtype))
+    fixed = body_field(
+        posed.vertices[0],
+        body.faces,
+        body.parts,
+        _head_box(posed.vertices[0], posed.joints[0]),
+        spacing=settings.distance_mm / 1000,
+        detail_spacing=settings.detail_mm / 1000,
+        growth=settings.growth,
+    )
+    look = make_look(base_colors(body).float().cpu(), body.faces, body.parts)
+    shape_pyramid, color_pyramid = _pyramids(fixed, settings)
+    learned = Learned(shape_pyramid.rows, color_pyramid.rows, look.codes, settings.features, settings.sharpness, seed)
+    return AvatarField(
+        body=fixed.to(device),
+        look=look.to(device),
+        shape_pyramid=shape_pyramid.to(device),
+        color_pyramid=color_pyramid.to(device),
+        learned=learned.to(device),
+        normal_step=settings.normal_mm / 1000,
+        joints=posed.joints[0],
+    )
+
+
+def _head_box(vertices: Float[Tensor, "v 3"], joints: Float[Tensor, "j 3"]) -> Float[Tensor, "2 3"]:
+    """From below the chin to above the crown; what lies outside is air or covered by the coarser grid."""
+    head, neck = joints[SMPL_JOINTS.index("head")], joints[SMPL_JOINTS.index("neck")]
+    near = vertices[
+        (vertices[:, 1] > head[1]) & ((vertices - head)[:, [0, 2]].norm(dim=-1) < 1.5 * (head - neck).norm())
+    ]
+    low, high = near.amin(0) - 0.01, near.amax(0) + 0.01
+    low[1] = 0.5 * (head[1] + neck[1])
+    return torch.stack([low, high])
+
+
+def _pyramids(body: BodyField, settings: ImplicitSettings) -> tuple[Pyramid, Pyramid]:
+    shape = tuple(size / 1000 for size in settings.shape_levels_mm)
+    color = tuple(size / 1000 for size in settings.color_levels_mm)
+    gains = tuple(settings.fine_gain**level for level in range(len(color)))
+    if settings.encoding == "hash":
+        size = 1 << settings.hash_log2
+        return (
+            hash_pyramid(body.bounds, shape, size, mirror=settings.mirror),
+            hash_pyramid(body.bounds, color, size, mirror=settings.mirror, gains=gains),
+        )
+
+    def reachable(points: Tensor, spacing: float) -> Tensor:
+        # Wherever growth can carry the surface, and the samples around it.
+        room = body.limit(points) + 0.010 + spacing
+        return body.distance.whole(points).abs() < room
+
+    def close(points: Tensor, spacing: float) -> Tensor:
+        # Fine color cells only near the body: what grows far out is painted by the coarse levels.
+        return (
+            body.distance(points).abs()
+            < torch.minimum(body.limit(points) + 0.005, points.new_tensor(3 * spacing)) + spacing
+        )
+
+    return (
+        band_pyramid(body.bounds, shape, reachable, mirror=settings.mirror),
+        band_pyramid(body.bounds, color, close, mirror=settings.mirror, gains=gains),
+    )

@@ -1,0 +1,319 @@
+"""Optimise the field until its pictures look like the text (AvatarCLIP, arXiv:2205.08535, section 4.3).
+
+Each step draws a few views, full and close, over random backgrounds and under gentle random light, asks the guidance
+how well they fit the words for such views, and moves geometry and colors. What the text does not name is kept by a
+direction loss against the plain body, a reconstruction head, a silhouette loss and a weak pull to the body's own look.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from avatargen.body.model import BodyModel
+from avatargen.core.files import cache_key
+from avatargen.core.progress import Reporter, Silent, Stopwatch, stage
+from avatargen.core.rng import stream
+from avatargen.core.settings import ImplicitSettings
+from avatargen.guidance.losses import direction_loss, mean_features
+from avatargen.guidance.model import Guidance
+from avatargen.guidance.prompts import VIEWS, style_for, wordings
+from avatargen.implicit.avatar import AvatarField, build_field
+from avatargen.implicit.checkpoint import Memory, Progress, resume, save
+from avatargen.implicit.distance import surface_samples
+from avatargen.implicit.draw import Drawing, draw, paint, shade_factor
+from avatargen.implicit.views import step_cameras, step_views
+from avatargen.render.cameras import Cameras
+from avatargen.render.picture import render_mesh
+from avatargen.render.shading import Light, background, random_light
+from avatargen.render.volume import eikonal_loss
+
+_VERSION = 1
+_BACKGROUNDS = ("white", "black", "noise", "checker")
+_CLAY = 0.8
+_PLAIN_TEXT = "a person"
+# Usual length of a change of features: shorter changes are damped instead of blown up (see direction_loss).
+_CHANGE_FLOOR = 0.1
+_REGULAR_POINTS = 4096
+_KEEP_EVERY = 10
+_MOST_FAILURES = 5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Words:
+    """Features of what is said to each kind of view."""
+
+    asked: dict[str, Float[Tensor, "1 d"]]
+    grey: dict[str, Float[Tensor, "1 d"]]
+    """The same for pictures without color."""
+    plain: dict[str, Float[Tensor, "1 d"]]
+    """Of a person about whom nothing is said."""
+
+    def rows(self, which: dict[str, Tensor], kinds: Sequence[str]) -> Float[Tensor, "b d"]:
+        """One row for each view."""
+        return torch.cat([which[kind] for kind in kinds])
+
+
+@torch.no_grad()
+def encode_words(description: str, guidance: Guidance) -> Words:
+    """Say the description, and the plain person, in the wording of each kind of view."""
+    style = style_for(guidance.name)
+
+    def features(text: str, kind: str, textureless: bool = False) -> Tensor:
+        return mean_features(guidance.encode_text(wordings(text, kind, style, textureless=textureless)))
+
+    return Words(
+        asked={kind: features(description, kind) for kind in VIEWS},
+        grey={kind: features(description, kind, textureless=True) for kind in VIEWS},
+        plain={kind: features(_PLAIN_TEXT, kind) for kind in VIEWS},
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scene:
+    """What every step needs and no step changes."""
+
+    field: AvatarField
+    guidance: Guidance
+    settings: ImplicitSettings
+    words: Words
+    hull: Float[Tensor, "v 3"]
+    look: Float[Tensor, "v 3"]
+    surface: Float[Tensor, "n 3"]
+    """Points spread over the body."""
+    size: int
+
+    @property
+    def device(self) -> torch.device:
+        """Where the field is."""
+        return self.field.learned.growth.device
+
+
+def prepare(
+    description: str,
+    body: BodyModel,
+    betas: Float[Tensor, " n"],
+    guidance: Guidance,
+    settings: ImplicitSettings,
+    seed: int,
+) -> Scene:
+    """Build the field at step 0 and everything around it, on the device of the guidance's features."""
+    words = encode_words(description, guidance)
+    device = next(iter(words.asked.values())).device
+    field = build_field(body, betas, settings, seed, device)
+    surface = field.body.surface
+    return Scene(
+        field=field,
+        guidance=guidance,
+        settings=settings,
+        words=words,
+        hull=field.body.hull(0.01),
+        look=torch.sigmoid(field.look.logits),
+        surface=surface_samples(surface.corners, 0.012)[0].to(device),
+        size=settings.image_size or guidance.image_size,
+    )
+
+
+def fit_avatar(
+    description: str,
+    body: BodyModel,
+    betas: Float[Tensor, " n"],
+    guidance: Guidance,
+    settings: ImplicitSettings,
+    seed: int,
+    reporter: Reporter | None = None,
+    checkpoint: Path | None = None,
+) -> AvatarField:
+    """Sculpt and paint a body after a description.
+
+    Args:
+        description: what the avatar should look like.
+        body: any body model; it is put into the A-pose.
+        betas: its shape.
+        guidance: judges the pictures.
+        settings: see `ImplicitSettings`.
+        seed: same seed, same result.
+        reporter: told loss and score (mean cosine to the text) of each step.
+        checkpoint: a file to continue from if it is there and fits, and to write every so many steps.
+
+    Returns:
+        The field, in the A-pose frame.
+    """
+    reporter = reporter or Silent()
+    scene = prepare(description, body, betas, guidance, settings, seed)
+    learned = scene.field.learned
+    progress = Progress(learned=learned, optimizer=_optimizer(scene), generator=stream(seed, "implicit.fit"))
+    key = cache_key(
+        version=_VERSION, description=description, body=body.version, guidance=guidance.version, seed=seed,
+        settings=settings, betas=[round(float(b), 6) for b in betas],
+    )  # fmt: skip
+    if checkpoint is not None and resume(checkpoint, progress, key):
+        reporter.note(f"continuing at step {progress.step} of {settings.steps}")
+    with stage(reporter, "sculpting", settings.steps):
+        if progress.step:
+            reporter.step(progress.step)
+        _run(scene, progress, reporter, checkpoint, key)
+    if checkpoint is not None:
+        save(checkpoint, progress, key)
+    return scene.field
+
+
+def _run(scene: Scene, progress: Progress, reporter: Reporter, checkpoint: Path | None, key: str) -> None:
+    settings, watch, memory, failures = scene.settings, Stopwatch(), Memory(progress), 0
+    while progress.step < settings.steps:
+        share = progress.step / settings.steps
+        if settings.minutes > 0:
+            share = max(share, watch.seconds / (60.0 * settings.minutes))
+            if share >= 1.0:
+                reporter.note(f"time is up after {progress.step} of {settings.steps} steps")
+                break
+        _set_rates(scene, progress, share)
+        loss, score = _step(scene, progress)
+        if not math.isfinite(loss):
+            failures += 1
+            if failures > _MOST_FAILURES:
+                memory.restore(progress.rate)
+                reporter.note("the optimisation keeps failing; its last good state is used")
+                break
+            memory.restore(0.5 * progress.rate)
+            reporter.note(f"step {progress.step + 1} gave no finite loss; going back and on at half the rate")
+        progress.step += 1
+        reporter.step(loss=loss, score=score)
+        if math.isfinite(loss) and progress.step % _KEEP_EVERY == 0:
+            memory.keep()
+        if checkpoint is not None and settings.checkpoint_every and progress.step % settings.checkpoint_every == 0:
+            save(checkpoint, progress, key)
+
+
+def _optimizer(scene: Scene) -> torch.optim.Adam:
+    learned, settings = scene.field.learned, scene.settings
+    groups = [
+        {"params": [learned.growth], "lr": settings.shape_rate},
+        {"params": [learned.features, learned.part_codes], "lr": settings.color_rate},
+        {"params": [learned.heads], "lr": 0.1 * settings.color_rate},
+        {"params": [learned.log_sharpness], "lr": 0.01},
+    ]
+    # A short memory of squares: a voxel that only some views see must not jump when it is seen again.
+    return torch.optim.Adam(groups, betas=(0.9, 0.98), eps=1e-12)
+
+
+def _set_rates(scene: Scene, progress: Progress, share: float) -> None:
+    """Up over the first 5 %, then down along a cosine to 5 %."""
+    curve = min(1.0, (share + 0.01) / 0.05) * (0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * share)))
+    settings = scene.settings
+    rates = (settings.shape_rate, settings.color_rate, 0.1 * settings.color_rate, 0.01)
+    for group, rate in zip(progress.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate * curve * progress.rate
+
+
+def _step(scene: Scene, progress: Progress) -> tuple[float, float]:
+    progress.optimizer.zero_grad(set_to_none=True)
+    loss, score = step_loss(scene, progress.step, progress.generator)
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        return value, score
+    loss.backward()
+    grads = [p.grad for p in scene.field.learned.parameters() if p.grad is not None]
+    if not all(bool(torch.isfinite(grad).all()) for grad in grads):
+        return math.nan, score
+    progress.optimizer.step()
+    with torch.no_grad():
+        learned = scene.field.learned
+        learned.growth[0], learned.features[0] = 0.0, 0.0
+        start = math.log(scene.settings.sharpness)
+        learned.log_sharpness.clamp_(start - 0.5, start + 1.5)
+    return value, score
+
+
+def step_loss(scene: Scene, step: int, generator: torch.Generator) -> tuple[Float[Tensor, ""], float]:
+    """The whole loss of one step, and the mean cosine of its pictures to the text."""
+    settings = scene.settings
+    body = scene.field.body.surface
+    kinds, cameras = step_cameras(step_views(step, settings.views), scene.field.joints, scene.size, generator)
+    cameras = cameras.to(scene.device)
+    light = _gentle_light(generator, cameras)
+    behind = _backdrops(generator, cameras)
+    drawing = draw(
+        scene.field, cameras, hull=scene.hull, samples=settings.samples, steps=settings.march_steps, generator=generator
+    )
+    colored = paint(drawing, drawing.style * shade_factor(drawing, light), behind)
+    with torch.no_grad():
+        plain = render_mesh(
+            body.vertices.to(scene.device),
+            body.faces.to(scene.device),
+            cameras,
+            scene.look,
+            background=behind,
+            light=light,
+        )
+        plain_features = scene.guidance.encode_image(plain)
+    images = [colored]
+    grey = settings.textureless_every > 0 and step % settings.textureless_every == 0
+    if grey:
+        shaded = _CLAY * drawing.opacity[:, None] * shade_factor(drawing, random_light(generator, cameras))
+        images.append(paint(drawing, shaded, behind))
+    features = scene.guidance.encode_image(torch.cat(images))
+    loss, score = _guidance_loss(scene, kinds, features, plain_features, grey)
+    return loss + _keeping_loss(scene, drawing) + _smoothness_loss(scene, generator), score
+
+
+def _guidance_loss(
+    scene: Scene, kinds: tuple[str, ...], features: Tensor, plain: Tensor, grey: bool
+) -> tuple[Tensor, float]:
+    settings, words, count = scene.settings, scene.words, len(kinds)
+    asked = words.rows(words.asked, kinds)
+    cosine = (features[:count] * asked).sum(-1)
+    loss = settings.textured_weight * (1.0 - cosine).mean()
+    if settings.direction_weight > 0:
+        loss = loss + settings.direction_weight * direction_loss(
+            features[:count], plain, asked, words.rows(words.plain, kinds), floor=_CHANGE_FLOOR
+        )
+    if grey:
+        loss = (
+            loss
+            + settings.textureless_weight * (1.0 - (features[count:] * words.rows(words.grey, kinds)).sum(-1)).mean()
+        )
+    return loss, float(cosine.detach().mean())
+
+
+def _keeping_loss(scene: Scene, drawing: Drawing) -> Tensor:
+    """Reconstruction head, silhouette and gradient length."""
+    settings, colors = scene.settings, drawing.colors
+    loss = settings.base_weight * (colors.base - colors.look).abs().mean()
+    # Inside the body's own silhouette nothing may become transparent; growing beyond it is free.
+    inside = scene.field.body.distance(drawing.point) < 0.0
+    loss = loss + settings.mask_weight * ((1.0 - drawing.opacity) * inside).mean()
+    return loss + settings.eikonal_weight * eikonal_loss(drawing.gradient)
+
+
+def _smoothness_loss(scene: Scene, generator: torch.Generator) -> Tensor:
+    """Colors and growth of neighbouring points on the whole body, seen or not."""
+    settings, field = scene.settings, scene.field
+    pick = torch.randint(len(scene.surface), (_REGULAR_POINTS,), generator=generator).to(scene.device)
+    offset = torch.nn.functional.normalize(torch.randn(_REGULAR_POINTS, 3, generator=generator), dim=-1).to(
+        scene.device
+    )
+    points = scene.surface[pick]
+    change = field.colors(torch.cat([points, points + 0.008 * offset])).change
+    here, there = change.split(_REGULAR_POINTS)
+    loss = settings.smooth_weight * (here - there).abs().mean() + settings.plain_weight * here.abs().mean()
+    reach = 0.020 * offset
+    raw = field.shape_pyramid(field.learned.growth, torch.cat([points - reach, points, points + reach]))[:, 0]
+    before, middle, after = raw.split(_REGULAR_POINTS)
+    return loss + settings.bend_weight * ((before + after - 2.0 * middle) / 0.020).square().mean()
+
+
+def _gentle_light(generator: torch.Generator, cameras: Cameras) -> Light:
+    """Random directions, but mostly ambient, so that colors read true."""
+    light = random_light(generator, cameras)
+    ambient = 0.55 + 0.4 * torch.rand(len(cameras), generator=generator).to(light.ambient)
+    return Light(light.direction, ambient, 1.0 - ambient)
+
+
+def _backdrops(generator: torch.Generator, cameras: Cameras) -> Float[Tensor, "b 3 h w"]:
+    kinds = torch.randint(len(_BACKGROUNDS), (len(cameras),), generator=generator).tolist()
+    return torch.cat([background(_BACKGROUNDS[kind], cameras[number], generator) for number, kind in enumerate(kinds)])
