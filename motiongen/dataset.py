@@ -1,4 +1,6 @@
-"""From motion files and their words to one training set: `python -m motiongen.dataset FOLDER --labels l.csv --out set.npz`.
+"""From motion files and their words to one training set.
+
+`python -m motiongen.dataset FOLDER --labels labels.csv --out set.npz` (also `motiongen import`).
 
 The set is a plain `.npz`: clips laid end to end, all on the proportions of `motiongen.kinematics.REFERENCE_JOINTS`.
 `docs/motion_data.md` lists its keys.
@@ -22,7 +24,7 @@ from avatargen.core.npz import encode_npz, read_npz
 from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.progress import Reporter, Silent
 from avatargen.core.values import Motion
-from motiongen.clips import Clip, mirrored_clip, swap_sides
+from motiongen.clips import Clip, mirrored_clip
 from motiongen.importers.amass import read_amass
 from motiongen.importers.bvh import read_bvh
 from motiongen.importers.retarget import resample, retarget_bvh
@@ -81,7 +83,9 @@ class ImportReport:
 
 
 def read_labels(path: Path) -> dict[str, dict[str, str]]:
-    """Rows of a labels file by clip name. Columns: clip, label; optional: alternatives (a|b), loop (yes), source, licence, group.
+    """Rows of a labels file by clip name.
+
+    Columns: clip, label; optional: alternatives (a|b), loop (yes), source, licence, group.
 
     Raises:
         BrokenFileError: no such columns, or not a text file.
@@ -111,11 +115,13 @@ def read_motion(path: Path, name: str | None = None, bones: Mapping[str, str] | 
         case ".npz":
             return read_amass(path, name=name or path.stem)
         case _:
-            raise InputError(f"{path}: cannot import {path.suffix or 'a file without extension'!r}; {' and '.join(_SUFFIXES)} can be")
+            raise InputError(
+                f"{path}: cannot import {path.suffix or 'a file without extension'!r}; {' and '.join(_SUFFIXES)} can be"
+            )
 
 
 def remove_snaps(motion: Motion, limit_deg: float = 22.0, rounds: int = 4) -> Motion:
-    """The motion without poses that jump away for one or two frames: such joints take the way between their neighbours."""
+    """The motion without poses that jump away for a frame or two: such joints go the way between their neighbours."""
     rotations = motion.rotations.copy()
     frames = len(rotations)
     for span in (2, 3) * rounds:
@@ -227,7 +233,7 @@ def load_clips(
 
 
 def split_groups(clips: Sequence[Clip], share: float = _VAL_SHARE) -> dict[str, str]:
-    """Group -> 'train' or 'val': about `share` of each source's frames, whole groups, chosen by a hash of their names."""
+    """Group -> 'train' or 'val': about `share` of each source's frames, in whole groups, chosen by a hash."""
     frames: dict[str, dict[str, int]] = {}
     for clip in clips:
         groups = frames.setdefault(clip.source, {})
@@ -280,7 +286,9 @@ def build_dataset(
         raise InputError("nothing to import:\n" + "\n".join(f"  {file}: {why}" for file, why in report.skipped))
     if mirror:
         own = {clip.motion.name for clip in clips}
-        paired = {n for n in own if n.endswith("_mirror")} | {n.removesuffix("_mirror") for n in own if n.endswith("_mirror")}
+        paired = {n for n in own if n.endswith("_mirror")} | {
+            n.removesuffix("_mirror") for n in own if n.endswith("_mirror")
+        }
         clips += [mirrored_clip(clip) for clip in clips if clip.motion.name not in paired]
     report.clips, report.frames = len(clips), sum(len(clip.motion.rotations) for clip in clips)
     write_whole(out, encode_npz(_arrays(clips, fps)))
@@ -293,7 +301,9 @@ def _arrays(clips: Sequence[Clip], fps: float) -> dict[str, np.ndarray]:
     return {
         "axis_angle": np.concatenate([rotvec_from_matrix(m.rotations) for m in motions]).astype(np.float32),
         "root_position": np.concatenate([m.root_position for m in motions]).astype(np.float32),
-        "contacts": np.concatenate([np.zeros((len(m.rotations), 2)) if m.contacts is None else m.contacts for m in motions]).astype(np.float32),
+        "contacts": np.concatenate(
+            [np.zeros((len(m.rotations), 2)) if m.contacts is None else m.contacts for m in motions]
+        ).astype(np.float32),
         "clip_start": np.cumsum([0, *(len(m.rotations) for m in motions)]).astype(np.int64),
         "fps": np.array(float(fps)),
         "names": np.array([m.name for m in motions]),
@@ -343,7 +353,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line of `python -m motiongen.dataset`; also `motiongen import`."""
     parser = argparse.ArgumentParser(prog="motiongen import", description="Motion files to one training set.")
     parser.add_argument("paths", nargs="*", type=Path, metavar="FILE_OR_FOLDER")
-    parser.add_argument("--labels", type=Path, help="CSV with the columns clip, label, alternatives, loop, source, licence")
+    parser.add_argument(
+        "--labels", type=Path, help="CSV with the columns clip, label, alternatives, loop, source, licence"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the .npz to write")
     parser.add_argument("--fps", type=float, default=30.0)
     parser.add_argument("--no-mirror", action="store_true", help="leave out mirror images")

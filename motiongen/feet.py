@@ -71,7 +71,7 @@ def _speed(points: np.ndarray, fps: float) -> np.ndarray:
 
 
 def carrying_point(soles: Float[np.ndarray, "*b 3 3"]) -> Integer[np.ndarray, "*b"]:
-    """Which sole point a foot stands on: the ball (1) while it is nearly down, else the lowest. A foot pivots on its ball."""
+    """Which sole point a foot stands on: the ball (1) while it is nearly down, as feet pivot on it, else the lowest."""
     heights = soles[..., 1]
     lowest = heights.argmin(-1)
     down = heights[..., 1] < np.maximum(heights.min(-1), 0.0) + BALL_LOW
@@ -79,7 +79,7 @@ def carrying_point(soles: Float[np.ndarray, "*b 3 3"]) -> Integer[np.ndarray, "*
 
 
 def clean_runs(on: np.ndarray, gap: int, shortest: int) -> np.ndarray:
-    """Close gaps of up to `gap` frames, then drop runs shorter than `shortest`. [t] bool"""
+    """Close gaps of up to `gap` frames, then drop runs shorter than `shortest`."""
     for value, limit in ((False, gap), (True, shortest - 1)):
         edges = np.flatnonzero(np.diff(on.astype(int))) + 1
         for run in np.split(np.arange(len(on)), edges):
@@ -95,7 +95,7 @@ def detect_contacts(
     height: float = CONTACT_HEIGHT,
     speed: float = CONTACT_SPEED,
 ) -> Float[np.ndarray, "t 2"]:
-    """1 where the left or right foot stands: the point that carries it is below `height` (m) and slower than `speed` (m/s)."""
+    """1 where a foot stands: the point that carries it is below `height` (m) and slower than `speed` (m/s)."""
     soles = sole_points(motion, joints)
     carrier = carrying_point(soles)[..., None]
     speeds = np.take_along_axis(_speed(soles, motion.fps), carrier, 2)[..., 0]
@@ -103,5 +103,3 @@ def detect_contacts(
     still = (heights < height) & (speeds < speed)
     gap = max(1, round(0.06 * motion.fps))
     return np.stack([clean_runs(still[:, side].copy(), gap, gap + 1) for side in (0, 1)], axis=1).astype(float)
-
-

@@ -86,7 +86,11 @@ def two_bone(
     size = np.linalg.norm(axis, axis=-1, keepdims=True)
     straight = size[:, 0] < 0.02 * upper * lower
     side = hinge - (hinge * now).sum(-1, keepdims=True) * now / np.maximum(length, 1e-9)[:, None] ** 2
-    axis = np.where(straight[:, None], side / np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), 1e-9), axis / np.maximum(size, 1e-12))
+    axis = np.where(
+        straight[:, None],
+        side / np.maximum(np.linalg.norm(side, axis=-1, keepdims=True), 1e-9),
+        axis / np.maximum(size, 1e-12),
+    )
 
     def at_root(c: np.ndarray) -> np.ndarray:
         return np.arccos(np.clip((upper**2 + c**2 - lower**2) / (2 * upper * np.maximum(c, 1e-9)), -1, 1))
@@ -98,7 +102,9 @@ def two_bone(
     first = _about(axis, at_root(length) - at_root(reach))
     second = first @ _about(axis, interior(length) - interior(reach))
     bent = np.einsum("tij,tj->ti", first, middle - root) + np.einsum("tij,tj->ti", second, tip - middle)
-    swing = np.stack([rotation_between(b, w) if np.linalg.norm(w) > 1e-6 else np.eye(3) for b, w in zip(bent, wanted, strict=True)])
+    swing = np.stack(
+        [rotation_between(b, w) if np.linalg.norm(w) > 1e-6 else np.eye(3) for b, w in zip(bent, wanted, strict=True)]
+    )
     return swing @ first, swing @ second
 
 
@@ -112,7 +118,7 @@ def _ease(u: np.ndarray) -> np.ndarray:
 
 
 def _stance(soles: np.ndarray, fps: float) -> np.ndarray:
-    """Offsets of a foot over one stance: pinned, creeping back at most at `_LEAK`, nothing under the floor. [n, 3]"""
+    """Offsets of a foot over one stance: pinned, creeping back at most at `_LEAK`, nothing under the floor. [n, 3]."""
     offset = np.zeros((len(soles), 3))
     carrier = carrying_point(soles)
     for k in range(1, len(soles)):
@@ -127,7 +133,7 @@ def _stance(soles: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _corrections(soles: np.ndarray, on: np.ndarray, fps: float, blend: int) -> np.ndarray:
-    """How far to move a foot per frame. soles [t, 3, 3] -> [t, 3]"""
+    """How far to move a foot per frame. soles [t, 3, 3] -> [t, 3]."""
     offset = np.zeros((len(soles), 3))
     runs = _runs(on)
     for run in runs:
@@ -196,11 +202,13 @@ def lock_feet(
         moved[:, knee] = shin @ world[:, knee]
         # Ankle and toes keep their orientation in the world, so a flat sole stays flat.
         moved[:, [ankle, foot]] = world[:, [ankle, foot]]
-    return replace(motion, rotations=local_rotations(moved), root_position=motion.root_position + shift, contacts=contacts)
+    return replace(
+        motion, rotations=local_rotations(moved), root_position=motion.root_position + shift, contacts=contacts
+    )
 
 
 def _reach_shift(positions: np.ndarray, targets: Sequence[np.ndarray], joints: np.ndarray, fps: float) -> np.ndarray:
-    """Where the root goes so that both feet can reach their targets, smoothly. [t, 3]"""
+    """Where the root goes so that both feet can reach their targets, smoothly. [t, 3]."""
     shift = np.zeros((len(positions), 3))
     for _ in range(3):
         for name, target in zip(_SIDES, targets, strict=True):

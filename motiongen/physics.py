@@ -32,7 +32,7 @@ __all__ = [
 
 
 def foot_skate_ratio(motion: Motion, joints: Float[np.ndarray, "24 3"] = REFERENCE_JOINTS) -> float:
-    """Share of frames in which a toe under 5 cm moves horizontally faster than 0.2 m/s (after GMD, arXiv:2305.12577)."""
+    """Share of frames in which a toe under 5 cm moves faster than 0.2 m/s along the floor (GMD, arXiv:2305.12577)."""
     toes = sole_points(motion, joints)[:, :, 1]
     if len(toes) < 2:
         return 0.0

@@ -22,18 +22,22 @@ _SMPL_PELVIS_FROM_ORIGIN = np.array([-0.0018, -0.2233, 0.0282])
 
 
 def _poses(path: Path, data: dict[str, np.ndarray]) -> np.ndarray:
-    """Rotation vectors of the root and 21 body joints. [t, 22, 3]"""
+    """Rotation vectors of the root and 21 body joints. [t, 22, 3]."""
     if "root_orient" in data and "pose_body" in data:
         poses = np.concatenate([np.atleast_2d(data["root_orient"]), np.atleast_2d(data["pose_body"])], axis=-1)
     elif "poses" in data:
         poses = data["poses"]
     else:
-        raise BrokenFileError(f"{path}: has neither 'poses' nor 'root_orient' and 'pose_body' (it has {', '.join(data) or 'nothing'})")
+        raise BrokenFileError(
+            f"{path}: has neither 'poses' nor 'root_orient' and 'pose_body' (it has {', '.join(data) or 'nothing'})"
+        )
     if not np.issubdtype(poses.dtype, np.number) or poses.ndim < 2 or len(poses) == 0:
         raise BrokenFileError(f"{path}: 'poses' has shape {poses.shape} and type {poses.dtype}; no frames of numbers")
     poses = poses.reshape(len(poses), -1).astype(float)
     if poses.shape[1] < 66 or poses.shape[1] % 3:
-        raise BrokenFileError(f"{path}: 'poses' has {poses.shape[1]} numbers a frame; 66 (22 joints) or more are needed")
+        raise BrokenFileError(
+            f"{path}: 'poses' has {poses.shape[1]} numbers a frame; 66 (22 joints) or more are needed"
+        )
     return poses[:, :66].reshape(-1, 22, 3)
 
 
@@ -67,7 +71,11 @@ def read_amass(
     trans = np.asarray(data["trans"])
     if trans.shape != (len(poses), 3) or not np.issubdtype(trans.dtype, np.number):
         raise BrokenFileError(f"{path}: 'trans' has shape {trans.shape}, 'poses' {len(poses)} frames")
-    if not (np.isfinite(poses).all() and np.isfinite(trans).all()) or np.abs(trans).max() > 1e5 or np.abs(poses).max() > 1e3:
+    if (
+        not (np.isfinite(poses).all() and np.isfinite(trans).all())
+        or np.abs(trans).max() > 1e5
+        or np.abs(poses).max() > 1e3
+    ):
         raise BrokenFileError(f"{path}: 'poses' or 'trans' holds NaN, infinite or absurdly large values")
     rate = next((data[key] for key in _RATES if key in data), None)
     if rate is None or rate.size != 1 or not np.issubdtype(rate.dtype, np.number):

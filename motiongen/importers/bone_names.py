@@ -57,6 +57,24 @@ def guess_bone_map(names: Sequence[str], parents: Sequence[int], path: str = "sk
     Raises:
         InputError: a hip, knee, ankle, shoulder, elbow, wrist or the pelvis cannot be found; names them.
     """
+    found = _found_limbs(names)
+    root = next((name for name in names if _plain(name) in _ROOT), None)
+    if root is not None:
+        found["pelvis"] = root
+    elif "left_hip" in found:
+        found["pelvis"] = _common_ancestor(names, parents, found["left_hip"], found["right_hip"])
+    wanted = ["pelvis", *(f"{s}_{j}" for s in ("left", "right") for j in _LIMBS if j not in ("foot", "collar"))]
+    missing = [joint for joint in wanted if joint not in found]
+    if missing:
+        raise InputError(
+            f"{path}: cannot tell which joints are {', '.join(missing)}\n"
+            f"  Its joints: {', '.join(names)}\n  Give a bone map: SMPL joint = joint of the file."
+        )
+    return found
+
+
+def _found_limbs(names: Sequence[str]) -> dict[str, str]:
+    """Limbs and head by their spellings."""
     found: dict[str, str] = {}
     limbs: dict[tuple[str, str], str] = {}
     for name in names:
@@ -76,18 +94,6 @@ def guess_bone_map(names: Sequence[str], parents: Sequence[int], path: str = "sk
                 found[f"{side}_{joint}"] = name
                 taken.add(name)
                 break
-    root = next((name for name in names if _plain(name) in _ROOT), None)
-    if root is not None:
-        found["pelvis"] = root
-    elif "left_hip" in found:
-        found["pelvis"] = _common_ancestor(names, parents, found["left_hip"], found["right_hip"])
-    wanted = ["pelvis", *(f"{s}_{j}" for s in ("left", "right") for j in _LIMBS if j not in ("foot", "collar"))]
-    missing = [joint for joint in wanted if joint not in found]
-    if missing:
-        raise InputError(
-            f"{path}: cannot tell which joints are {', '.join(missing)}\n"
-            f"  Its joints: {', '.join(names)}\n  Give a bone map: SMPL joint = joint of the file."
-        )
     return found
 
 

@@ -114,6 +114,17 @@ def _read_channels(head: _Header) -> tuple[tuple[str, int], ...]:
     return tuple(channels)
 
 
+def _check_names(head: _Header, joints: list[_Joint]) -> None:
+    """Nothing may follow the root's block, and names must differ."""
+    if head.at < len(head.tokens):
+        raise head.fail(f"unexpected {head.tokens[head.at][0]!r}; one ROOT per file", head.tokens[head.at][1])
+    seen: set[str] = set()
+    for joint in joints:
+        if joint.name in seen:
+            raise head.fail(f"two joints are named {joint.name!r}")
+        seen.add(joint.name)
+
+
 def _read_hierarchy(head: _Header) -> tuple[list[_Joint], list[tuple[int, tuple[float, float, float]]]]:
     head.take("HIERARCHY")
     head.take("ROOT")
@@ -144,13 +155,7 @@ def _read_hierarchy(head: _Header) -> tuple[list[_Joint], list[tuple[int, tuple[
                 stack.pop()
             case _:
                 raise head.fail(f"unexpected {token!r} in joint {joint.name!r}")
-    if head.at < len(head.tokens):
-        raise head.fail(f"unexpected {head.tokens[head.at][0]!r}; one ROOT per file", head.tokens[head.at][1])
-    seen: set[str] = set()
-    for joint in joints:
-        if joint.name in seen:
-            raise head.fail(f"two joints are named {joint.name!r}")
-        seen.add(joint.name)
+    _check_names(head, joints)
     return joints, ends
 
 

@@ -64,7 +64,7 @@ def _facing(
 def _alignment(
     bvh: Bvh, index: Mapping[str, int], rest: np.ndarray, facing: np.ndarray, target: np.ndarray
 ) -> np.ndarray:
-    """World rotation `A_j` of each source joint that brings the rest pose into the T-pose. [j, 3, 3]"""
+    """World rotation `A_j` of each source joint that brings the rest pose into the T-pose. [j, 3, 3]."""
     smpl_of = {source: joint for joint, source in index.items()}
     align = np.tile(facing, (len(bvh.names), 1, 1))
     for joint, parent in enumerate(bvh.parents):

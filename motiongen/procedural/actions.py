@@ -1,3 +1,4 @@
+# ruff: noqa: E501  one line an action reads best
 """The list of our own actions: words, length and how each is played. `procedural_clips` performs them all."""
 
 from collections.abc import Callable, Sequence
@@ -8,7 +9,7 @@ import numpy as np
 from avatargen.core.rng import numpy_stream
 from avatargen.core.values import Motion
 from motiongen.clips import Clip
-from motiongen.procedural import everyday, gestures, sports
+from motiongen.procedural import balls, everyday, exercises, fights, gestures
 from motiongen.procedural.take import Take
 
 
@@ -27,7 +28,15 @@ class Action:
     """Frames; blows need little."""
 
 
-def _a(name: str, label: str, alternatives: str, seconds: float, play: Callable[[Take], None], life: float = 1.0, smooth: float = 0.8) -> Action:
+def _a(
+    name: str,
+    label: str,
+    alternatives: str,
+    seconds: float,
+    play: Callable[[Take], None],
+    life: float = 1.0,
+    smooth: float = 0.8,
+) -> Action:
     return Action(name, label, tuple(alternatives.split("|")), seconds, play, life, smooth)
 
 
@@ -72,25 +81,25 @@ ACTIONS: tuple[Action, ...] = (
     _a("hammer", "hammer with the right hand", "hit with a hammer|hammer a nail|work with a hammer", 3.3, everyday.hammer, 0.6, 0.6),
     _a("sweep", "sweep the floor", "sweep with a broom|clean the floor|mop the floor", 3.4, everyday.sweep, 0.6),
     _a("pick_up", "pick something up from the floor with both hands", "lift a box|bend down and lift something|pick up", 3.0, everyday.pick_up, 0.6),
-    _a("punch", "punch with both fists in turn", "punch|box|throw punches|jab and cross|punching|throw a punch|fight with the fists", 3.0, sports.punch, 0.5, 0.5),
-    _a("punch_cross", "punch with the right fist", "punch|throw a right cross|hit with the right fist|punching|strike with the right hand", 3.0, sports.punch_cross, 0.5, 0.5),
-    _a("uppercut", "throw an uppercut with the right fist", "punch upwards|do an uppercut|hit from below", 2.8, sports.uppercut, 0.5, 0.5),
-    _a("block", "block an attack with both arms", "block|defend oneself|cover the face with the arms|shield the head|blocking an attack", 2.7, sports.block, 0.5, 0.6),
-    _a("front_kick", "kick forward with the right foot", "kick|do a front kick|kick high with the right leg|kicking", 2.6, sports.front_kick, 0.4, 0.5),
-    _a("kick_ball", "kick a soccer ball with the right foot", "kick a ball|shoot a soccer ball|play soccer|kicking soccer|play football", 2.6, sports.kick_ball, 0.4, 0.6),
-    _a("throw", "throw a ball with the right hand", "throw|throw a ball overarm|pitch a ball|hurl something|throwing a ball", 2.5, sports.throw, 0.4, 0.5),
-    _a("basketball", "shoot a basketball", "shoot a basket|throw a basketball|take a jump shot|shooting a basketball|play basketball", 2.8, sports.shoot_basketball, 0.4, 0.6),
-    _a("dribble", "dribble a basketball with the right hand", "dribble a ball|bounce a ball|play basketball", 3.0, sports.dribble, 0.5),
-    _a("golf", "swing a golf club", "play golf|hit a golf ball|do a golf swing", 2.8, sports.golf, 0.3, 0.6),
-    _a("sword", "swing a sword with both hands", "swing a sword|strike with a sword|chop with a sword|swinging a sword", 3.0, sports.swing_sword, 0.4, 0.5),
-    _a("squat", "squat down and up", "squat|do squats|do knee bends|squatting", 3.6, sports.squat, 0.4),
-    _a("lunge", "lunge forward with the right leg", "do a lunge|take a long step and bend the knee", 2.8, sports.lunge, 0.4),
-    _a("jumping_jack", "do jumping jacks", "do star jumps|jump and spread arms and legs", 3.0, sports.jumping_jack, 0.2, 0.5),
-    _a("dance", "dance", "dance to music|groove from side to side|dance with the hips and arms|dancing", 3.6, sports.dance, 0.4),
-    _a("climb", "climb a ladder", "climb|climb up|climb hand over hand|climbing", 3.4, sports.climb, 0.2),
-    _a("spin", "spin around with the arms out", "spin|turn around|spin around on the spot|twirl|spinning", 2.9, sports.spin, 0.2),
-    _a("march", "walk in place", "march on the spot|step on the spot|walk on the spot", 3.2, sports.walk_in_place, 0.4),
-    _a("run_in_place", "run in place", "run on the spot|jog on the spot|jog in place", 2.6, sports.run_in_place, 0.3, 0.5),
+    _a("punch", "punch with both fists in turn", "punch|box|throw punches|jab and cross|punching|throw a punch|fight with the fists", 3.0, fights.punch, 0.5, 0.5),
+    _a("punch_cross", "punch with the right fist", "punch|throw a right cross|hit with the right fist|punching|strike with the right hand", 3.0, fights.punch_cross, 0.5, 0.5),
+    _a("uppercut", "throw an uppercut with the right fist", "punch upwards|do an uppercut|hit from below", 2.8, fights.uppercut, 0.5, 0.5),
+    _a("block", "block an attack with both arms", "block|defend oneself|cover the face with the arms|shield the head|blocking an attack", 2.7, fights.block, 0.5, 0.6),
+    _a("front_kick", "kick forward with the right foot", "kick|do a front kick|kick high with the right leg|kicking", 2.6, fights.front_kick, 0.4, 0.5),
+    _a("kick_ball", "kick a soccer ball with the right foot", "kick a ball|shoot a soccer ball|play soccer|kicking soccer|play football", 2.6, balls.kick_ball, 0.4, 0.6),
+    _a("throw", "throw a ball with the right hand", "throw|throw a ball overarm|pitch a ball|hurl something|throwing a ball", 2.5, balls.throw, 0.4, 0.5),
+    _a("basketball", "shoot a basketball", "shoot a basket|throw a basketball|take a jump shot|shooting a basketball|play basketball", 2.8, balls.shoot_basketball, 0.4, 0.6),
+    _a("dribble", "dribble a basketball with the right hand", "dribble a ball|bounce a ball|play basketball", 3.0, balls.dribble, 0.5),
+    _a("golf", "swing a golf club", "play golf|hit a golf ball|do a golf swing", 2.8, balls.golf, 0.3, 0.6),
+    _a("sword", "swing a sword with both hands", "swing a sword|strike with a sword|chop with a sword|swinging a sword", 3.0, fights.swing_sword, 0.4, 0.5),
+    _a("squat", "squat down and up", "squat|do squats|do knee bends|squatting", 3.6, exercises.squat, 0.4),
+    _a("lunge", "lunge forward with the right leg", "do a lunge|take a long step and bend the knee", 2.8, exercises.lunge, 0.4),
+    _a("jumping_jack", "do jumping jacks", "do star jumps|jump and spread arms and legs", 3.0, exercises.jumping_jack, 0.2, 0.5),
+    _a("dance", "dance", "dance to music|groove from side to side|dance with the hips and arms|dancing", 3.6, exercises.dance, 0.4),
+    _a("climb", "climb a ladder", "climb|climb up|climb hand over hand|climbing", 3.4, exercises.climb, 0.2),
+    _a("spin", "spin around with the arms out", "spin|turn around|spin around on the spot|twirl|spinning", 2.9, exercises.spin, 0.2),
+    _a("march", "walk in place", "march on the spot|step on the spot|walk on the spot", 3.2, exercises.walk_in_place, 0.4),
+    _a("run_in_place", "run in place", "run on the spot|jog on the spot|jog in place", 2.6, exercises.run_in_place, 0.3, 0.5),
 )  # fmt: skip
 
 

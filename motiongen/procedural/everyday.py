@@ -8,7 +8,7 @@ _SEAT = -0.40  # how far the pelvis goes down onto a chair
 _MOUTH = (-0.11, 0.12, 0.22)
 
 
-def _sit(t: Take, down: float = 0.0, until: float | None = None) -> None:
+def _sit(t: Take, down: float = 0.0) -> None:
     """Puts the pelvis on a chair: at once, or over `down` seconds."""
     seat, lean = (0.0, _SEAT, -0.36), (-6.0, 0.0, 0.0)
     if down <= 0:
@@ -18,7 +18,7 @@ def _sit(t: Take, down: float = 0.0, until: float | None = None) -> None:
         t.key("pelvis_turn", (0, None), (0.5 * down, (26, 0, 0)), (down, lean), (down + 9, lean))
         t.key("spine", (0, None), (0.5 * down, (20, 0, 0)), (down + 0.2, (3, 0, 0)), (down + 9, (3, 0, 0)))
         t.key("head", (0, None), (0.5 * down, (-14, 0, 0)), (down + 0.2, None), (down + 9, None))
-    t.key("foot_lr", (0, (0.03, 0, 0.0))).key("knee_lr", (0, (0.12,)))
+    t.key("foot_lr", (0, (0.03, 0, 0.0))).key("knee_lr", (0, (0.12, 0)))
 
 
 _LAP = (-0.01, -0.36, 0.27)
@@ -58,8 +58,17 @@ def eat(t: Take) -> None:
     start = 0.25
     while start + cycle < 3.9:
         keys += [(start, plate), (start + 0.42 * cycle, mouth), (start + 0.6 * cycle, mouth), (start + cycle, plate)]
-        faces += [(start, (0.0,)), (start + 0.42 * cycle, (1.0,)), (start + 0.6 * cycle, (1.0,)), (start + cycle, (0.0,))]
-        fingers += [(start + 0.42 * cycle, (-0.5, 0.55, -0.65)), (start + 0.6 * cycle, (-0.5, 0.55, -0.65)), (start + cycle, (-0.2, -0.3, 0.9))]
+        faces += [
+            (start, (0.0,)),
+            (start + 0.42 * cycle, (1.0,)),
+            (start + 0.6 * cycle, (1.0,)),
+            (start + cycle, (0.0,)),
+        ]
+        fingers += [
+            (start + 0.42 * cycle, (-0.5, 0.55, -0.65)),
+            (start + 0.6 * cycle, (-0.5, 0.55, -0.65)),
+            (start + cycle, (-0.2, -0.3, 0.9)),
+        ]
         t.pulse("head", (10, 0, 0), start + 0.48 * cycle, 0.4)
         t.pulse("spine", (5, 0, 0), start + 0.48 * cycle, 0.5)
         start += cycle + 0.1
@@ -84,9 +93,33 @@ def drink(t: Take) -> None:
     cup, mouth = (0.0, -0.23, 0.28), (-0.055, -0.005, 0.21)
     t.key("hand_r", (0, None), (0.4, cup), (1.0, mouth), (2.3, mouth), (2.9, cup), (3.4, None))
     t.key("face_r", (0, (0,)), (0.4, (0,)), (1.0, (1,)), (2.3, (1,)), (2.9, (0,)))
-    t.key("elbow_r", (0, None), (0.4, (0.5, -1, 0)), (1.0, (0.8, -0.75, 0.2)), (2.3, (0.9, -0.45, 0.25)), (2.9, (0.5, -1, 0)), (3.4, None))
-    t.key("fingers_r", (0, None), (0.4, (-0.5, 0.1, 0.8)), (1.0, (-0.9, 0.1, -0.05)), (2.3, (-0.9, 0.25, -0.05)), (2.9, (-0.5, 0.1, 0.8)), (3.4, None))
-    t.key("palm_r", (0, None), (0.4, (-0.8, 0, 0.2)), (1.0, (-0.1, 0.1, -1)), (2.3, (-0.1, 0.1, -1)), (2.9, (-0.8, 0, 0.2)), (3.4, None))
+    t.key(
+        "elbow_r",
+        (0, None),
+        (0.4, (0.5, -1, 0)),
+        (1.0, (0.8, -0.75, 0.2)),
+        (2.3, (0.9, -0.45, 0.25)),
+        (2.9, (0.5, -1, 0)),
+        (3.4, None),
+    )
+    t.key(
+        "fingers_r",
+        (0, None),
+        (0.4, (-0.5, 0.1, 0.8)),
+        (1.0, (-0.9, 0.1, -0.05)),
+        (2.3, (-0.9, 0.25, -0.05)),
+        (2.9, (-0.5, 0.1, 0.8)),
+        (3.4, None),
+    )
+    t.key(
+        "palm_r",
+        (0, None),
+        (0.4, (-0.8, 0, 0.2)),
+        (1.0, (-0.1, 0.1, -1)),
+        (2.3, (-0.1, 0.1, -1)),
+        (2.9, (-0.8, 0, 0.2)),
+        (3.4, None),
+    )
     t.key("head", (0, None), (0.8, None), (1.4, (-22, 0, 0)), (2.2, (-30, 0, 0)), (2.7, None), (3.4, None))
     t.key("spine", (0, None), (0.8, None), (1.5, (-5, 0, 0)), (2.2, (-7, 0, 0)), (2.8, None), (3.4, None))
 
@@ -135,10 +168,10 @@ def drums(t: Take) -> None:
     """Sits and drums with both hands."""
     _sit(t)
     t.key("hand_lr", (0, (0.0, -0.20, 0.32))).key("elbow_lr", (0, (0.9, -0.8, -0.2)))
-    t.key("palm_lr", (0, (-0.3, -0.9, 0)))
+    t.key("palm_lr", (0, (-0.3, -0.9, 0))).key("fingers_lr", (0, (-0.2, 0.05, 0.95)))
     hz = t.vary(2.0)
     t.swing("hand_l", (0, 0.085, 0.01), hz, phase=0.5, sharp=0.3).swing("hand_r", (0, 0.085, 0.01), hz, sharp=0.3)
-    t.swing("fingers_l", (0, 0.4, 0.6), hz, phase=0.4).swing("fingers_r", (0, 0.4, 0.6), hz, phase=-0.1)
+    t.swing("fingers_l", (0, 0.4, 0), hz, phase=0.4).swing("fingers_r", (0, 0.4, 0), hz, phase=-0.1)
     t.swing("head", (6, 0, 0), hz).swing("spine", (3, 6, 0), hz / 4)
 
 
@@ -160,7 +193,15 @@ def read_book(t: Take) -> None:
     t.key("elbow_lr", (0, None), (0.7, (0.5, -1, 0)), (9, (0.5, -1, 0)))
     t.key("fingers_lr", (0, None), (0.7, (-0.5, 0.3, 0.7)), (9, (-0.5, 0.3, 0.7)))
     t.key("palm_lr", (0, None), (0.7, (-0.4, 0.8, -0.5)), (9, (-0.4, 0.8, -0.5)))
-    t.key("head", (0, None), (0.8, (24, 8, 0)), (1.5, (24, -8, 0)), (1.7, (25, 8, 0)), (2.5, (26, -8, 0)), (9, (26, -8, 0)))
+    t.key(
+        "head",
+        (0, None),
+        (0.8, (24, 8, 0)),
+        (1.5, (24, -8, 0)),
+        (1.7, (25, 8, 0)),
+        (2.5, (26, -8, 0)),
+        (9, (26, -8, 0)),
+    )
     t.pulse("hand_r", (0.05, 0.05, -0.02), 2.5, 0.3)
 
 
@@ -176,19 +217,39 @@ def brush_teeth(t: Take) -> None:
 
 def comb_hair(t: Take) -> None:
     """The right hand strokes over the head."""
-    top, back = (-0.14, 0.30, 0.14), (-0.06, 0.26, -0.03)
-    t.key("hand_r", (0, None), (0.6, top), (1.1, back), (1.4, (-0.08, 0.33, 0.13)), (1.7, top), (2.2, back), (2.6, top), (3.1, back), (3.7, None))
+    top, back = (-0.10, 0.33, 0.16), (-0.03, 0.31, 0.03)
+    t.key(
+        "hand_r",
+        (0, None),
+        (0.6, top),
+        (1.1, back),
+        (1.4, (-0.05, 0.36, 0.14)),
+        (1.7, top),
+        (2.2, back),
+        (2.6, top),
+        (3.1, back),
+        (3.7, None),
+    )
     t.key("face_r", (0, (0,)), (0.6, (1,)), (3.1, (1,)), (3.7, (0,)))
-    t.key("elbow_r", (0, None), (0.6, (1, 0.1, 0.3)), (3.1, (1, 0.2, 0)), (3.7, None))
-    t.key("fingers_r", (0, None), (0.6, (-0.6, 0.4, -0.5)), (3.1, (-0.6, 0.3, -0.6)), (3.7, None))
-    t.key("palm_r", (0, None), (0.6, (-0.4, -0.9, 0)), (3.1, (-0.4, -0.9, 0)), (3.7, None))
+    t.key(
+        "elbow_r",
+        (0, None),
+        (0.35, (1, -0.5, 0.2)),
+        (0.6, (1, -0.15, 0.4)),
+        (3.1, (1, -0.15, 0.4)),
+        (3.4, (1, -0.5, 0.1)),
+        (3.7, None),
+    )
+    t.key("fingers_r", (0, None), (0.6, (-0.55, 0.25, -0.35)), (3.1, (-0.55, 0.25, -0.35)), (3.7, None))
+    t.key("palm_r", (0, None), (0.6, (-0.3, -0.6, -0.3)), (3.1, (-0.3, -0.6, -0.3)), (3.7, None))
     t.key("head", (0, None), (0.7, (6, 0, -5)), (3.1, (6, 0, -5)), (3.7, None))
 
 
 def meditate(t: Take) -> None:
     """Sits on the floor, legs crossed, hands on the knees, still."""
     t.key("pelvis", (0, (0, -0.845, -0.06))).key("pelvis_turn", (0, (-8, 0, 0)))
-    t.key("foot_lr", (0, (-0.16, 0.05, 0.17))).key("foot_turn_lr", (0, (34.0, 70.0))).key("knee_lr", (0, (2.4,)))
+    t.key("foot_lr", (0, (-0.15, 0.06, 0.14))).key("foot_turn_lr", (0, (40.0, 30.0))).key("knee_lr", (0, (1.9, 1.2)))
+    t.key("foot_free_lr", (0, (1,)))
     t.key("hand_lr", (0, (0.12, -0.36, 0.25))).key("elbow_lr", (0, (0.7, -0.6, -0.5)))
     t.key("palm_lr", (0, (0, 1, 0.1)))
     t.key("head", (0, (4, 0, 0)))
@@ -227,10 +288,12 @@ def sweep(t: Take) -> None:
 def pick_up(t: Take) -> None:
     """Bends the knees, takes something from the floor with both hands, and lifts it."""
     low = (0.0, -0.36, -0.16)
-    t.key("pelvis", (0, None), (0.9, low), (1.3, low), (2.2, None)).key("pelvis_turn", (0, None), (0.9, (34, 0, 0)), (1.3, (34, 0, 0)), (2.2, None))
+    t.key("pelvis", (0, None), (0.9, low), (1.3, low), (2.2, None)).key(
+        "pelvis_turn", (0, None), (0.9, (34, 0, 0)), (1.3, (34, 0, 0)), (2.2, None)
+    )
     t.key("spine", (0, None), (0.9, (38, 0, 0)), (1.3, (38, 0, 0)), (2.2, (-3, 0, 0)), (3, (-3, 0, 0)))
     hold = (-0.03, -0.28, 0.28)
     t.key("hand_lr", (0, None), (0.9, (0.0, -0.40, 0.24)), (1.3, (-0.03, -0.40, 0.24)), (2.2, hold), (3, hold))
     t.key("palm_lr", (0, None), (0.9, (-1, 0.2, 0)), (3, (-1, 0.5, 0)))
     t.key("head", (0, None), (0.8, (4, 0, 0)), (1.3, (4, 0, 0)), (2.2, None))
-    t.key("foot_lr", (0, (0.08, 0, 0))).key("knee_lr", (0, (0.35,)))
+    t.key("foot_lr", (0, (0.08, 0, 0))).key("knee_lr", (0, (0.35, 0)))

@@ -38,9 +38,12 @@ CONTROLS: Mapping[str, Control] = {
     **{f"collar_{s}": Control(2, (0.0, 0.0)) for s in "lr"},  # raised, forward
     **{f"face_{s}": Control(1, (0.0,)) for s in "lr"},  # 1: the hand goes with the head, 0: with the chest
     **{f"world_{s}": Control(1, (0.0,)) for s in "lr"},  # 1: the hand stays where it would be on the standing body
-    **{f"foot_{s}": Control(3, (0.02, 0.0, 0.0)) for s in "lr"},  # ball of the foot from its rest place: out, up, forward
+    **{
+        f"foot_{s}": Control(3, (0.02, 0.0, 0.0)) for s in "lr"
+    },  # ball of the foot from its rest place: out, up, forward
     **{f"foot_turn_{s}": Control(2, (0.0, 9.0)) for s in "lr"},  # heel raised about the ball, toes turned out
-    **{f"knee_{s}": Control(1, (0.15,)) for s in "lr"},  # where the knee points besides forward: out
+    **{f"knee_{s}": Control(2, (0.15, 0.0)) for s in "lr"},  # where the knee points besides forward: out, up
+    **{f"foot_free_{s}": Control(1, (0.0,)) for s in "lr"},  # 1: the foot goes with the shin, not level
     "heading": Control(1, (0.0,)),  # turns everything about the vertical through the origin, to the left
     "place": Control(3, (0.0, 0.0, 0.0)),  # then moves everything
 }
@@ -55,7 +58,7 @@ def _apply(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
 
 
 def _turn(degrees: np.ndarray) -> np.ndarray:
-    """Yaw about y, then pitch about x, then roll about z, of (pitch, yaw, roll) in degrees. [t, 3, 3]"""
+    """Yaw about y, then pitch about x, then roll about z, of (pitch, yaw, roll) in degrees. [t, 3, 3]."""
     pitch, yaw, roll = np.radians(degrees).T
     zero = np.zeros_like(pitch)
     about = (np.stack(v, -1) for v in ((zero, yaw, zero), (pitch, zero, zero), (zero, zero, roll)))
@@ -67,7 +70,9 @@ def _fraction(degrees: np.ndarray, share: float) -> np.ndarray:
     return matrix_from_rotvec(rotvec_from_matrix(_turn(degrees)) * share)
 
 
-def _limb(start: np.ndarray, target: np.ndarray, pole: np.ndarray, upper: float, lower: float) -> tuple[np.ndarray, ...]:
+def _limb(
+    start: np.ndarray, target: np.ndarray, pole: np.ndarray, upper: float, lower: float
+) -> tuple[np.ndarray, ...]:
     """Directions of upper and lower bone and the hinge axis that put the tip at `target`, the middle towards `pole`."""
     way = target - start
     length = np.linalg.norm(way, axis=-1)
@@ -82,7 +87,7 @@ def _limb(start: np.ndarray, target: np.ndarray, pole: np.ndarray, upper: float,
 
 
 def _frame(rest_bone: np.ndarray, rest_hinge: np.ndarray, bone: np.ndarray, hinge: np.ndarray) -> np.ndarray:
-    """The rotations that take the rest bone and hinge to those given. [t, 3, 3]"""
+    """The rotations that take the rest bone and hinge to those given. [t, 3, 3]."""
     rest = np.stack([rest_bone, rest_hinge, np.cross(rest_bone, rest_hinge)], axis=-1)
     now = np.stack([bone, hinge, np.cross(bone, hinge)], axis=-1)
     return now @ rest.T
@@ -97,7 +102,9 @@ def _arm(side: tuple[str, str, float], c: Mapping[str, np.ndarray], world: np.nd
     arm = float(_J[wrist] @ np.array([sign, 0, 0]) - _J[shoulder] @ np.array([sign, 0, 0]))
     # The collar bone rises with the arm and follows it forwards, as shoulder blades do.
     lift = 24 * np.clip(hand[:, 1] / arm + 0.15, 0, 1) ** 1.3 + c[f"collar_{s}"][:, 0]
-    forward = 14 * np.clip(hand[:, 2] / arm - 0.35, 0, 1) + 10 * np.clip(-hand[:, 0] / arm, 0, 1) + c[f"collar_{s}"][:, 1]
+    forward = (
+        14 * np.clip(hand[:, 2] / arm - 0.35, 0, 1) + 10 * np.clip(-hand[:, 0] / arm, 0, 1) + c[f"collar_{s}"][:, 1]
+    )
     turn = np.stack([np.zeros_like(lift), -sign * forward, sign * lift], -1)
     world[:, collar] = world[:, chest] @ _turn(turn)
     at[:, collar] = at[:, chest] + _apply(world[:, chest], _J[collar] - _J[chest])
@@ -109,7 +116,13 @@ def _arm(side: tuple[str, str, float], c: Mapping[str, np.ndarray], world: np.nd
     goal = goal + c[f"face_{s}"] * (by_head - goal)
     goal = goal + c[f"world_{s}"] * (point - goal)
     pole = _apply(world[:, chest], c[f"elbow_{s}"] * flip)
-    first, second, hinge = _limb(at[:, shoulder], goal, pole, float(np.linalg.norm(_J[elbow] - _J[shoulder])), float(np.linalg.norm(_J[wrist] - _J[elbow])))
+    first, second, hinge = _limb(
+        at[:, shoulder],
+        goal,
+        pole,
+        float(np.linalg.norm(_J[elbow] - _J[shoulder])),
+        float(np.linalg.norm(_J[wrist] - _J[elbow])),
+    )
     bone, axis = np.array([sign, 0.0, 0.0]), np.array([0.0, -sign, 0.0])
     world[:, shoulder] = _frame(bone, axis, first, hinge)
     straight = _frame(bone, axis, second, hinge)
@@ -131,7 +144,9 @@ def _twist_about(relative: np.ndarray, axis: np.ndarray) -> np.ndarray:
     return np.unwrap(np.arctan2(moved @ other, moved @ side))
 
 
-def _hand(c: Mapping[str, np.ndarray], s: str, flip: np.ndarray, bone: np.ndarray, chest: np.ndarray, forearm: np.ndarray) -> np.ndarray:
+def _hand(
+    c: Mapping[str, np.ndarray], s: str, flip: np.ndarray, bone: np.ndarray, chest: np.ndarray, forearm: np.ndarray
+) -> np.ndarray:
     """World orientation of the hand: along the forearm, then as far as asked towards given fingers and palm."""
     plain_fingers = forearm @ bone
     plain_palm = forearm @ np.array([0.0, -1.0, 0.0])
@@ -154,11 +169,20 @@ def _leg(side: tuple[str, str, float], c: Mapping[str, np.ndarray], world: np.nd
     at[:, hip] = at[:, 0] + _apply(world[:, 0], _J[hip] - _J[0])
     flat, sole, goal = _foot(side, c)
     ahead = flat @ np.array([0.0, 0.0, 1.0])
-    pole = ahead + 0.3 * world[:, 0] @ np.array([0.0, 0.0, 1.0]) + c[f"knee_{s}"] * (world[:, 0] @ np.array([sign, 0.0, 0.0]))
-    first, second, hinge = _limb(at[:, hip], goal, pole, float(np.linalg.norm(_J[knee] - _J[hip])), float(np.linalg.norm(_J[ankle] - _J[knee])))
+    pole = (
+        ahead
+        + 0.3 * world[:, 0] @ np.array([0.0, 0.0, 1.0])
+        + c[f"knee_{s}"][:, :1] * (world[:, 0] @ np.array([sign, 0.0, 0.0]))
+        + c[f"knee_{s}"][:, 1:] * np.array([0.0, 1.0, 0.0])
+    )
+    first, second, hinge = _limb(
+        at[:, hip], goal, pole, float(np.linalg.norm(_J[knee] - _J[hip])), float(np.linalg.norm(_J[ankle] - _J[knee]))
+    )
     bone, axis = np.array([0.0, -1.0, 0.0]), np.array([1.0, 0.0, 0.0])
     world[:, hip] = _frame(bone, axis, first, hinge)
     world[:, knee] = _frame(bone, axis, second, hinge)
+    free = c[f"foot_free_{s}"][:, 0]
+    sole = slerp(sole, world[:, knee], free) if free.any() else sole
     world[:, ankle] = sole
     # Toes stay flat while the heel rises on the ball of a standing foot; off the ground they go with the foot.
     up = np.clip(c[f"foot_{s}"][:, 1] / 0.05, 0, 1)
@@ -174,7 +198,7 @@ def _foot(side: tuple[str, str, float], c: Mapping[str, np.ndarray]) -> tuple[np
     flat = _turn(np.stack([zero, sign * out, zero], -1))
     sole = flat @ _turn(np.stack([pitch, zero, zero], -1))
     ball = _J[foot] + c[f"foot_{s}"] * np.array([sign, 1.0, 1.0])
-    # Toes turned out at the start turn about the ankle, so that the stance keeps its width; later turns are pivots on the ball.
+    # Toes turned out at the start turn about the ankle, so the stance keeps its width; later turns pivot on the ball.
     ball = ball + (flat[0] - np.eye(3)) @ np.array([0.0, 0.0, _J[foot][2] - _J[ankle][2]])
     return flat, sole, ball + _apply(sole, _J[ankle] - _J[foot])
 
@@ -197,13 +221,22 @@ def _lowered(c: Mapping[str, np.ndarray], root: np.ndarray, turn: np.ndarray) ->
 def solve(controls: Mapping[str, Float[np.ndarray, "t k"]], fps: float, name: str) -> Motion:
     """The motion that the controls describe; those not given are neutral."""
     frames = len(next(iter(controls.values())))
-    c = {key: np.asarray(controls.get(key, np.tile(spec.neutral, (frames, 1))), dtype=float) for key, spec in CONTROLS.items()}
+    c = {
+        key: np.asarray(controls.get(key, np.tile(spec.neutral, (frames, 1))), dtype=float)
+        for key, spec in CONTROLS.items()
+    }
     world = np.tile(np.eye(3), (frames, 24, 1, 1))
     at = np.zeros((frames, 24, 3))
     world[:, 0] = _turn(c["pelvis_turn"])
     at[:, 0] = _lowered(c, _J[0] + c["pelvis"], world[:, 0])
     parent = 0
-    for joint, key, share in (("spine1", "spine", 0.3), ("spine2", "spine", 0.35), ("spine3", "spine", 0.35), ("neck", "head", 0.4), ("head", "head", 0.6)):
+    for joint, key, share in (
+        ("spine1", "spine", 0.3),
+        ("spine2", "spine", 0.35),
+        ("spine3", "spine", 0.35),
+        ("neck", "head", 0.4),
+        ("head", "head", 0.6),
+    ):
         index = JOINT[joint]
         world[:, index] = world[:, parent] @ _fraction(c[key], share)
         at[:, index] = at[:, parent] + _apply(world[:, parent], _J[index] - _J[parent])

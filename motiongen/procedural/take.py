@@ -1,4 +1,4 @@
-"""A take of an action: keyframes on controls, oscillations and small life, with natural variation from one generator."""
+"""A take of an action: keyframes on controls, oscillations and small life; one generator gives all variation."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,9 @@ FPS = 30.0
 class Take:
     """Collects keys in seconds; `motion` solves them. All randomness comes from the generator given."""
 
-    def __init__(self, generator: np.random.Generator, seconds: float, tempo: tuple[float, float] = (0.85, 1.2)) -> None:
+    def __init__(
+        self, generator: np.random.Generator, seconds: float, tempo: tuple[float, float] = (0.85, 1.2)
+    ) -> None:
         self.generator = generator
         self.tempo = float(generator.uniform(*tempo))
         """Over 1 is slower; every time below is multiplied by it."""
@@ -67,7 +69,7 @@ class Take:
         return self
 
     def envelope(self, start: float, end: float, ramp: float = 0.3) -> np.ndarray:
-        """0 outside, 1 between start + ramp and end - ramp, smooth. [t]"""
+        """0 outside, 1 between start + ramp and end - ramp, smooth. [t]."""
         rise = np.clip((self.time - start) / ramp, 0, 1) if start > 0 else np.ones(self.frames)
         fall = np.clip((end - self.time) / ramp, 0, 1) if end < self.time[-1] else np.ones(self.frames)
         u = np.minimum(rise, fall)
@@ -100,7 +102,9 @@ class Take:
 
     def alive(self, amount: float = 1.0) -> "Take":
         """Breathing, a shifting weight, a head and hands that are never quite still."""
-        breath = np.sin(2 * np.pi * (self.generator.uniform(0.22, 0.34) * self.time * self.tempo + self.generator.uniform()))
+        breath = np.sin(
+            2 * np.pi * (self.generator.uniform(0.22, 0.34) * self.time * self.tempo + self.generator.uniform())
+        )
         self.add("spine", amount * (0.9 * breath[:, None] * np.array([-1.0, 0, 0]) + self._drift((0.8, 1.5, 0.8))))
         for side in "lr":
             self.add(f"collar_{side}", amount * 1.2 * np.stack([breath, np.zeros_like(breath)], -1))
@@ -114,7 +118,10 @@ class Take:
 
     def motion(self, name: str, smooth: float = 0.8) -> Motion:
         """The take as a motion at `FPS`; `smooth` is in frames."""
-        curves = {k: gaussian_filter1d(v, smooth, axis=0, mode="nearest") if smooth > 0 else v for k, v in self.controls.items()}
+        curves = {
+            k: gaussian_filter1d(v, smooth, axis=0, mode="nearest") if smooth > 0 else v
+            for k, v in self.controls.items()
+        }
         if not curves:
             curves = {"pelvis": np.tile(CONTROLS["pelvis"].neutral, (self.frames, 1))}
         return solve(curves, FPS, name)
