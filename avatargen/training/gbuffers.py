@@ -1,0 +1,198 @@
+"""What can be rendered once: faces and normals of many bodies, poses and views, to be painted anew every time.
+
+One record is a 128 x 128 picture of face numbers and camera-frame normals. Painting happens during training
+(`avatargen.training.paint`), so a few thousand records give unlimited pictures.
+"""
+
+import math
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor
+
+from avatargen.body.model import BodyModel
+from avatargen.body.open_body import load_open_body
+from avatargen.body.posing import joint_transforms, pose_body
+from avatargen.body.skeleton import A_POSE
+from avatargen.core.parts import SMPL_JOINTS
+from avatargen.core.rng import numpy_stream
+from avatargen.core.rotations import matrix_from_axis_angle
+from avatargen.render.cameras import orbit
+from avatargen.render.raster import interpolate, rasterize
+from avatargen.render.shading import vertex_normals
+from avatargen.training.traits import traits_of
+
+SIZE = 128
+VIEW_KINDS = ("body", "upper", "lower", "face", "hands", "feet")
+_VIEW_SHARES = (0.52, 0.13, 0.09, 0.14, 0.06, 0.06)
+_JOINT = {name: i for i, name in enumerate(SMPL_JOINTS)}
+VIEWS_PER_BODY = 5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Buffers:
+    """Many rendered views."""
+
+    face: Integer[np.ndarray, "n 128 128"]
+    """Face number plus one; 0 where nothing is seen; uint16."""
+    normal: Integer[np.ndarray, "n 128 128 3"]
+    """Unit normals in the camera's frame times 127; int8."""
+    kind: Integer[np.ndarray, " n"]
+    """Index into VIEW_KINDS."""
+    joints: Float[np.ndarray, "n 23 3"]
+    """As the image tower predicts them."""
+    traits: Float[np.ndarray, "n traits"]
+    standing: Integer[np.ndarray, " n"]
+    """1 where the pose is a relaxed standing one, from which traits can be read."""
+
+
+def canonical_joints(rotations: Float[Tensor, "b 24 3 3"], body: BodyModel | None = None) -> Float[Tensor, "b 23 3"]:
+    """Joints of the average body about the pelvis, Y up, turned so that the trunk faces +Z; metres."""
+    body = body or load_open_body()
+    rest = torch.matmul(body.joint_regressor, body.template)[None].expand(len(rotations), -1, -1)
+    joints, _ = joint_transforms(rest, rotations, body.parents)
+    local = joints - joints[:, :1]
+    # Where the hips and the shoulders point to; of someone lying, where the trunk's front would point when upright.
+    across = joints[:, _JOINT["left_hip"]] - joints[:, _JOINT["right_hip"]]
+    across = across + joints[:, _JOINT["left_shoulder"]] - joints[:, _JOINT["right_shoulder"]]
+    yaw = torch.atan2(-across[:, 2], across[:, 0])
+    cos, sin, zero = torch.cos(yaw), torch.sin(yaw), torch.zeros_like(yaw)
+    turn = torch.stack([cos, zero, -sin, zero, zero + 1, zero, sin, zero, cos], dim=-1).reshape(-1, 3, 3)
+    return (local @ turn.transpose(1, 2))[:, 1:]
+
+
+def standing_pose(generator: np.random.Generator) -> Float[np.ndarray, "24 3"]:
+    """The A-pose with a jitter of all joints, arms between hanging and level, legs between closed and astride."""
+    pose = A_POSE + generator.normal(0, 0.05, A_POSE.shape)
+    raise_arms = np.radians(generator.uniform(-30, 42))
+    spread = np.radians(generator.uniform(-4, 10))
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        pose[_JOINT[f"{side}_shoulder"], 2] += sign * raise_arms
+        pose[_JOINT[f"{side}_hip"], 2] += sign * spread
+        pose[_JOINT[f"{side}_elbow"], 1] -= sign * abs(generator.normal(0, 0.2))
+    pose[0] = 0
+    return pose
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    kind: int
+    azimuth: float
+    elevation: float
+    distance: float
+    target: np.ndarray
+    fov: float
+
+
+def _choose_view(generator: np.random.Generator, joints: np.ndarray, vertices: np.ndarray, posed: bool) -> _View:
+    kind = 0 if posed and generator.random() < 0.8 else int(generator.choice(len(VIEW_KINDS), p=_VIEW_SHARES))
+    name = VIEW_KINDS[kind]
+    side = "left" if generator.random() < 0.5 else "right"
+    low, high = vertices.min(0), vertices.max(0)
+    middle, radius = (low + high) / 2, float((high - low).max() / 2)
+    spots: dict[str, tuple[np.ndarray, float]] = {
+        "body": (middle, radius * generator.uniform(0.98, 1.45)),
+        "upper": (joints[_JOINT["spine3"]], generator.uniform(0.34, 0.62)),
+        "lower": ((joints[_JOINT["left_knee"]] + joints[_JOINT["right_knee"]]) / 2, generator.uniform(0.42, 0.7)),
+        "face": (joints[_JOINT["head"]] + np.array([0, 0.06, 0.03]), generator.uniform(0.12, 0.3)),
+        "hands": (joints[_JOINT[f"{side}_hand"]], generator.uniform(0.12, 0.32)),
+        "feet": (
+            (joints[_JOINT["left_foot"]] + joints[_JOINT["right_foot"]]) / 2 + np.array([0, 0.06, -0.05]),
+            generator.uniform(0.2, 0.42),
+        ),
+    }
+    target, half = spots[name]
+    frontal = {"face": 55.0, "body": 180.0}.get(name, 180.0)
+    azimuth = generator.normal(0, 50) if generator.random() < 0.4 else generator.uniform(-180, 180)
+    if name == "face":
+        azimuth = float(np.clip(generator.normal(0, 40), -140, 140)) if generator.random() < 0.8 else azimuth
+    azimuth = float(np.clip(azimuth, -180, 180)) if frontal else 0.0
+    fov = generator.uniform(18, 55)
+    return _View(
+        kind=kind,
+        azimuth=azimuth,
+        elevation=float(np.clip(generator.normal(4, 10), -25, 40)),
+        distance=half / math.tan(math.radians(fov) / 2) + (0.1 if name == "body" else 0.0),
+        target=target + generator.normal(0, 0.06 * half, 3),
+        fov=fov,
+    )
+
+
+def render_buffers(
+    seed: int,
+    name: str,
+    bodies: int,
+    motions: Float[np.ndarray, "f 24 3"],
+    standing_share: float = 0.55,
+    views: int = VIEWS_PER_BODY,
+) -> Buffers:
+    """Views of `bodies` random bodies, standing or in a frame of `motions`."""
+    generator = numpy_stream(seed, f"gbuffers/{name}")
+    body = load_open_body()
+    betas = np.clip(generator.normal(0, 1.05, (bodies, body.num_betas)), -2.6, 2.6).astype(np.float32)
+    stand = generator.random(bodies) < standing_share
+    frames = generator.integers(0, len(motions), bodies)
+    poses = np.stack([standing_pose(generator) if s else motions[f] for s, f in zip(stand, frames, strict=True)])
+    out: dict[str, list[np.ndarray]] = {key: [] for key in ("face", "normal", "kind", "joints", "traits", "standing")}
+    traits = traits_of(body, betas)
+    for i in range(bodies):
+        rotations = matrix_from_axis_angle(torch.tensor(poses[i : i + 1], dtype=torch.float32))
+        with torch.no_grad():
+            posed = pose_body(body, torch.from_numpy(betas[i : i + 1]), rotations)
+            joints = canonical_joints(rotations, body)[0].numpy()
+            face, normal, kinds = _render(
+                generator, body, posed.vertices[0], posed.joints[0].numpy(), views, not stand[i]
+            )
+        out["face"].append(face)
+        out["normal"].append(normal)
+        out["kind"].append(kinds)
+        out["joints"].append(np.repeat(joints[None], views, 0))
+        out["traits"].append(np.repeat(traits[i : i + 1], views, 0))
+        out["standing"].append(np.full(views, int(stand[i]), dtype=np.uint8))
+    return Buffers(**{key: np.concatenate(value) for key, value in out.items()})
+
+
+def _render(
+    generator: np.random.Generator, body: BodyModel, vertices: Tensor, joints: np.ndarray, views: int, posed: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    chosen = [_choose_view(generator, joints, vertices.numpy(), posed) for _ in range(views)]
+    cameras = orbit(
+        [v.azimuth for v in chosen],
+        [v.elevation for v in chosen],
+        [v.distance for v in chosen],
+        torch.tensor(np.stack([v.target for v in chosen]), dtype=torch.float32),
+        [v.fov for v in chosen],
+        SIZE,
+    )
+    fragments = rasterize(vertices, body.faces, cameras)
+    normals = interpolate(vertex_normals(vertices, body.faces), body.faces, fragments)
+    local = torch.einsum(
+        "bhwi,bij->bhwj", torch.nn.functional.normalize(normals, dim=-1), cameras.world_from_camera[:, :3, :3]
+    )
+    face = (fragments.face + 1).numpy().astype(np.uint16)
+    return face, (local * 127).round().numpy().astype(np.int8), np.array([v.kind for v in chosen], dtype=np.uint8)
+
+
+def make_buffers(path: Path, seed: int, bodies: int, motions: Float[np.ndarray, "f 24 3"], workers: int = 2) -> Buffers:
+    """Buffers kept in `path` (npz), rendered by `workers` processes when they are not there yet."""
+    if path.exists():
+        with np.load(path, allow_pickle=False) as archive:
+            return Buffers(**{key: archive[key] for key in archive.files})
+    share = -(-bodies // workers)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        jobs = [pool.submit(_worker, seed, f"{path.stem}/{i}", share, motions) for i in range(workers)]
+        parts = [job.result() for job in jobs]
+    joined = {key: np.concatenate([getattr(p, key) for p in parts]) for key in Buffers.__dataclass_fields__}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, allow_pickle=False, **joined)
+    return Buffers(**joined)
+
+
+def _worker(seed: int, name: str, bodies: int, motions: np.ndarray) -> Buffers:
+    torch.set_num_threads(1)
+    return render_buffers(seed, name, bodies, motions)

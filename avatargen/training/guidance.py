@@ -1,0 +1,272 @@
+"""Trains the embedded guidance: `python -m avatargen.training.guidance --motions SET.npz --out FOLDER --minutes 40`.
+
+The image tower learns parts, traits and joints from painted renders; the pose words are learned from the motion set's
+frames alone (`avatargen.training.pose_words`), because the tower reads joints off a picture. Everything resumes.
+"""
+
+import argparse
+import queue
+import threading
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+import torch.distributed as distributed
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import cross_entropy, smooth_l1_loss
+
+from avatargen.core.files import load_tensors, save_tensors
+from avatargen.core.progress import Reporter, Silent, Terminal, stage
+from avatargen.core.rng import numpy_stream, stream
+from avatargen.guidance.embedded.image_tower import ImageTower, channels_last
+from avatargen.guidance.embedded.slots import BACKGROUND, SLOT_ID
+from avatargen.training.gbuffers import make_buffers
+from avatargen.training.motions import clips_of, even_frames, read_motions
+from avatargen.training.pictures import Batch, Source
+from avatargen.training.pose_words import train_pose_words
+from avatargen.training.queries import make_queries
+from avatargen.training.ship import load_pose_words, save_pose_words, ship
+
+_RARE = ("eyes", "lips", "beard", "belt", "belly", "shirt_front", "neck", "back", "pelvis", "ankles", "hands")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How long and how large."""
+
+    minutes: float = 40.0
+    seed: int = 0
+    bodies: int = 1400
+    query_bodies: int = 800
+    painted: int = 16
+    queries: int = 4
+    workers: int = 2
+    """Processes, each with its own batches; their gradients are averaged at every step."""
+    rate: float = 2.5e-3
+    averaging: float = 0.997
+    """Decay of the moving average of the weights, which is what ships."""
+    save_seconds: float = 90.0
+
+
+def slot_weights() -> Float[Tensor, " slots"]:
+    """Weights of the slots in the loss: small regions count more, the backdrop less."""
+    weights = torch.ones(BACKGROUND + 1)
+    weights[BACKGROUND] = 0.6
+    for name in _RARE:
+        weights[SLOT_ID[name]] = 2.5
+    return weights
+
+
+def tower_loss(tower: ImageTower, batch: Batch, weights: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """Weighted sum of the three losses, and each of them."""
+    logits, traits, joints = tower(batch.images.contiguous(memory_format=torch.channels_last))
+    painted = len(batch.slot)
+    parts = cross_entropy(logits[:painted], batch.slot, weight=weights)
+    trait = (smooth_l1_loss(traits, batch.traits, reduction="none").mean(1) * batch.traits_known).mean()
+    pose = smooth_l1_loss(joints[:painted], batch.joints, reduction="none", beta=0.1).mean((1, 2))
+    pose = (pose * batch.joints_known).sum() / batch.joints_known.sum().clamp_min(1)
+    return parts + trait + 10.0 * pose, {
+        "parts": float(parts.detach()),
+        "traits": float(trait.detach()),
+        "joints": float(pose.detach()),
+    }
+
+
+def prefetch(source: Source, painted: int, queries: int, depth: int = 3) -> Generator[Batch]:
+    """Batches drawn in a thread of their own; one thread, so their order is fixed."""
+    ready: queue.Queue[Batch] = queue.Queue(depth)
+    stop = threading.Event()
+
+    def fill() -> None:
+        while not stop.is_set():
+            batch = source.draw(painted, queries)
+            while not stop.is_set():
+                try:
+                    ready.put(batch, timeout=0.2)
+                    break
+                except queue.Full:
+                    continue
+
+    worker = threading.Thread(target=fill, daemon=True)
+    worker.start()
+    try:
+        while True:
+            yield ready.get()
+    finally:
+        stop.set()
+        worker.join()
+
+
+def train_guidance(
+    plan: Plan, motions: Path, out: Path, *, resume: bool = True, reporter: Reporter | None = None
+) -> Path:
+    """Train everything, and write `out/embedded.safetensors`, which is what ships. Returns its path."""
+    reporter = reporter or Silent()
+    kept = out / "pose_words.safetensors"
+    if not (resume and kept.exists()):
+        data = read_motions(motions)
+        words, pose = train_pose_words(data, clips_of(data, "train"), plan.seed, reporter=reporter)
+        save_pose_words(kept, words, pose)
+    tower = train_tower(plan, motions, out, resume=resume, reporter=reporter)
+    path = ship(out / "embedded.safetensors", tower, *load_pose_words(kept), {"trained minutes": f"{plan.minutes:g}"})
+    reporter.note(f"wrote {path}")
+    return path
+
+
+def train_tower(
+    plan: Plan, motions: Path, out: Path, *, resume: bool = True, reporter: Reporter | None = None
+) -> ImageTower:
+    """The averaged image tower after `plan.minutes` of training in all; checkpoints in `out/tower.safetensors`."""
+    _source(plan, motions, out, "none")  # renders what is not there yet, before there are several to do it
+    meeting = out / "meeting"
+    meeting.unlink(missing_ok=True)
+    others = [
+        get_context("spawn").Process(target=_help, args=(plan, motions, out, resume, rank, meeting), daemon=True)
+        for rank in range(1, plan.workers)
+    ]
+    for process in others:
+        process.start()
+    _meet(plan, meeting, 0)
+    tower = _train(plan, motions, out, resume=resume, reporter=reporter or Silent(), rank=0)
+    for process in others:
+        process.join()
+    return tower
+
+
+def _help(plan: Plan, motions: Path, out: Path, resume: bool, rank: int, meeting: Path) -> None:
+    torch.set_num_threads(1)
+    _meet(plan, meeting, rank)
+    _train(plan, motions, out, resume=resume, reporter=Silent(), rank=rank)
+
+
+def _meet(plan: Plan, meeting: Path, rank: int) -> None:
+    if plan.workers > 1:
+        distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=plan.workers)
+
+
+def _share_gradients(tower: ImageTower, spent: float, workers: int) -> float:
+    """Average gradients over the processes; returns the mean of their clocks, so that all stop at the same step."""
+    if workers == 1:
+        return spent
+    grads = [p.grad for p in tower.parameters() if p.grad is not None]
+    flat = torch.cat([g.reshape(-1) for g in grads] + [torch.tensor([spent])])
+    distributed.all_reduce(flat)
+    flat /= workers
+    at = 0
+    for grad in grads:
+        grad.copy_(flat[at : at + grad.numel()].view_as(grad))
+        at += grad.numel()
+    return float(flat[-1])
+
+
+def _train(plan: Plan, motions: Path, out: Path, *, resume: bool, reporter: Reporter, rank: int) -> ImageTower:
+    tower = channels_last(ImageTower())
+    average = ImageTower()
+    optimizer = torch.optim.AdamW(tower.parameters(), lr=plan.rate, weight_decay=0.02, betas=(0.9, 0.98))
+    checkpoint = out / "tower.safetensors"
+    step, spent = 0, 0.0
+    if resume and checkpoint.exists():
+        step, spent = _restore(checkpoint, tower, average, optimizer)
+    else:
+        average.load_state_dict(tower.state_dict())
+    # Named by the step, so that a resumed training does not see its first batches again.
+    source = _source(plan, motions, out, f"{rank}/{step}")
+    weights = slot_weights()
+    last = saved = time.perf_counter()
+    batches = prefetch(source, plan.painted, plan.queries)
+    with stage(reporter, "guidance", round(plan.minutes * 60)):
+        reporter.step(round(spent))
+        while spent < plan.minutes * 60:
+            share = spent / (plan.minutes * 60)
+            rate = plan.rate * min(1.0, (step + 1) / 100) * max(0.02, 1.0 - share)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            loss, values = tower_loss(tower, next(batches), weights)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            common = _share_gradients(tower, spent, plan.workers)
+            torch.nn.utils.clip_grad_norm_(tower.parameters(), 2.0)
+            optimizer.step()
+            step += 1
+            _average(average, tower, min(plan.averaging, step / (step + 20)))
+            now = time.perf_counter()
+            before, spent, last = spent, common + now - last, now
+            reporter.step(round(spent) - round(before), **values)
+            if rank == 0 and now - saved > plan.save_seconds:
+                saved = now
+                _save(checkpoint, tower, average, optimizer, step, spent)
+                reporter.note(f"{step} steps, {spent:.0f} s: " + ", ".join(f"{k} {v:.4f}" for k, v in values.items()))
+    batches.close()
+    if rank == 0:
+        _save(checkpoint, tower, average, optimizer, step, spent)
+    return average.eval()
+
+
+def _source(plan: Plan, motions: Path, out: Path, name: str) -> Source:
+    clips = read_motions(motions)
+    frames = even_frames(clips, clips_of(clips, "train"), 8, numpy_stream(plan.seed, "frames"))
+    buffers = make_buffers(out / "train.npz", plan.seed + 1, plan.bodies, frames)
+    images, traits = make_queries(out / "query_train.npz", plan.seed + 2, plan.query_bodies)
+    return Source(buffers, images, traits, stream(plan.seed, f"guidance/batches/{name}"))
+
+
+@torch.no_grad()
+def _average(average: ImageTower, tower: ImageTower, decay: float) -> None:
+    for a, b in zip(average.state_dict().values(), tower.state_dict().values(), strict=True):
+        if a.is_floating_point():
+            a.lerp_(b, 1.0 - decay)
+        else:
+            a.copy_(b)
+
+
+def _save(
+    path: Path, tower: ImageTower, average: ImageTower, optimizer: torch.optim.Optimizer, step: int, spent: float
+) -> None:
+    tensors = {f"tower/{k}": v for k, v in tower.state_dict().items()}
+    tensors |= {f"average/{k}": v for k, v in average.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{k}": torch.as_tensor(v) for k, v in state.items()}
+    save_tensors(path, tensors, {"step": str(step), "spent": f"{spent:.1f}"})
+
+
+def _restore(path: Path, tower: ImageTower, average: ImageTower, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    tensors, notes = load_tensors(path)
+
+    def under(prefix: str) -> dict[str, Tensor]:
+        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+    tower.load_state_dict(under("tower/"))
+    average.load_state_dict(under("average/"))
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in under("optimizer/").items():
+        index, _, name = key.partition("/")
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    return int(notes["step"]), float(notes["spent"])
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Train from the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m avatargen.training.guidance", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "--motions", type=Path, required=True, help="the motion set (npz) that motiongen's importer writes"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for buffers, checkpoints and the weights")
+    parser.add_argument("--minutes", type=float, default=Plan.minutes, help="training time in all, over every resume")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=2, help="processes that share each step")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    arguments = parser.parse_args(argv)
+    torch.set_num_threads(1)  # of each process: two processes with a thread each beat one with two
+    plan = Plan(minutes=arguments.minutes, seed=arguments.seed, workers=arguments.workers)
+    train_guidance(plan, arguments.motions, arguments.out, resume=arguments.resume, reporter=Terminal())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Teaches the names of poses: frames of the motion set against the phrases of their clips, without pictures.
+
+The image tower reads joints off a picture with errors of some centimetres, so joints are jittered by as much here.
+Phrases are varied as people write them ("punching", "a man who throws a punch"). Several clips share a phrase, so a
+batch's targets are soft: every phrase of a clip of the same words counts as right.
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import log_softmax
+
+from avatargen.core.progress import Reporter, Silent, stage
+from avatargen.core.rng import numpy_stream, stream
+from avatargen.core.rotations import matrix_from_axis_angle
+from avatargen.guidance.embedded.lexicon import ACTION_SYNONYMS
+from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector, encode_pieces
+from avatargen.training.gbuffers import canonical_joints
+from avatargen.training.motions import MotionSet, central_frames
+
+TEMPERATURE = 0.07
+_PREFIXES = ("", "", "", "a person ", "someone ", "a man ", "a woman ", "a person who is ")
+_IRREGULAR = {
+    "lie": "lying",
+    "die": "dying",
+    "be": "being",
+    "run": "running",
+    "sit": "sitting",
+    "get": "getting",
+    "swim": "swimming",
+}
+
+
+def gerund(phrase: str) -> str:
+    """Turn "throw a punch" into "throwing a punch"."""
+    verb, _, rest = phrase.partition(" ")
+    if verb in _IRREGULAR:
+        ing = _IRREGULAR[verb]
+    elif verb.endswith("e") and not verb.endswith("ee"):
+        ing = verb[:-1] + "ing"
+    elif re.fullmatch(r"[a-z]*[^aeiou][aeiou][bdgmnpt]", verb) and len(verb) <= 4:
+        ing = verb + verb[-1] + "ing"
+    else:
+        ing = verb + "ing"
+    return f"{ing} {rest}".strip()
+
+
+def phrases_with_synonyms(phrases: Sequence[str]) -> list[str]:
+    """A clip's own phrases, and those of the lexicon that mean one of them."""
+    joined = " | ".join(phrases)
+    more = [s for s, words in ACTION_SYNONYMS.items() if words in joined]
+    short = [p.split(" with ")[0].split(" and ")[0].split(",")[0] for p in phrases]
+    return list(dict.fromkeys([*phrases, *short, *more]))
+
+
+def joints_of(motions: MotionSet, chunk: int = 4096) -> Float[Tensor, "f 23 3"]:
+    """Joints of every frame, in the image tower's frame."""
+    frames = torch.from_numpy(motions.axis_angle)
+    with torch.no_grad():
+        return torch.cat([canonical_joints(matrix_from_axis_angle(part)) for part in frames.split(chunk)])
+
+
+def train_pose_words(
+    motions: MotionSet,
+    clips: Sequence[int],
+    seed: int = 0,
+    steps: int = 3000,
+    batch: int = 256,
+    reporter: Reporter | None = None,
+) -> tuple[ActionWords, PoseVector]:
+    """The two networks, trained on `clips`."""
+    reporter = reporter or Silent()
+    generator = numpy_stream(seed, "pose-words")
+    noise = stream(seed, "pose-words/noise")
+    joints = joints_of(motions)
+    frames = [central_frames(motions, c) for c in clips]
+    texts = [phrases_with_synonyms(motions.phrases[c]) for c in clips]
+    # Two clips mean the same where they share a phrase; then neither is a wrong answer to the other.
+    shared = np.array([[bool(set(a) & set(b)) for b in texts] for a in texts], dtype=np.float32)
+    words, pose = ActionWords(), PoseVector()
+    _start(words, seed)
+    _start(pose, seed + 1)
+    parameters = [*words.parameters(), *pose.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps + 1)
+    with stage(reporter, "pose words", steps):
+        for _ in range(steps):
+            chosen = generator.integers(0, len(clips), batch)
+            rows = np.array([generator.choice(frames[c]) for c in chosen])
+            said = [_vary(generator, texts[c]) for c in chosen]
+            seen = joints[rows] + _error(noise, batch)
+            logits = pose(seen) @ words(encode_pieces(said)).T / TEMPERATURE
+            target = torch.from_numpy(shared[np.ix_(chosen, chosen)])
+            loss = -_agreement(logits, target) - _agreement(logits.T, target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            reporter.step(1, loss=float(loss.detach()))
+    return words.eval(), pose.eval()
+
+
+def _agreement(logits: Tensor, target: Tensor) -> Tensor:
+    return (log_softmax(logits, 1) * target / target.sum(1, keepdim=True)).sum(1).mean()
+
+
+def _error(noise: torch.Generator, count: int) -> Float[Tensor, "b 23 3"]:
+    """Jitter of each joint, a turn of the whole, and a lean, as the image tower errs."""
+    jitter = 0.03 * torch.randn(count, 23, 3, generator=noise)
+    return jitter + 0.02 * torch.randn(count, 1, 3, generator=noise)
+
+
+def _vary(generator: np.random.Generator, phrases: Sequence[str]) -> str:
+    phrase = phrases[int(generator.integers(len(phrases)))]
+    if generator.random() < 0.6:
+        phrase = gerund(phrase)
+    return _PREFIXES[int(generator.integers(len(_PREFIXES)))] + phrase
+
+
+def _start(module: torch.nn.Module, seed: int) -> None:
+    """Weights from a named stream, so that training depends on no global seed."""
+    generator = stream(seed, "start")
+    for parameter in module.parameters():
+        if parameter.ndim >= 2:
+            parameter.data.normal_(0, parameter.shape[-1] ** -0.5, generator=generator)

@@ -1,0 +1,44 @@
+"""Puts trained networks into the one small file that ships with the package."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from avatargen.core.files import load_tensors, save_tensors
+from avatargen.guidance.embedded.image_tower import ImageTower
+from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector
+
+
+def averaged_tower(checkpoint: Path) -> ImageTower:
+    """The moving average of the image tower in a training checkpoint."""
+    tensors, _ = load_tensors(checkpoint)
+    tower = ImageTower()
+    tower.load_state_dict({k.removeprefix("average/"): v for k, v in tensors.items() if k.startswith("average/")})
+    return tower.eval()
+
+
+def load_pose_words(path: Path) -> tuple[ActionWords, PoseVector]:
+    """The two networks that `save_pose_words` wrote."""
+    tensors, _ = load_tensors(path)
+    words, pose = ActionWords(), PoseVector()
+    for prefix, module in (("words/", words), ("pose/", pose)):
+        module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+    return words.eval(), pose.eval()
+
+
+def save_pose_words(path: Path, words: ActionWords, pose: PoseVector) -> Path:
+    """Keep the two networks in full precision."""
+    return save_tensors(path, _named(words=words, pose=pose))
+
+
+def ship(path: Path, tower: ImageTower, words: ActionWords, pose: PoseVector, notes: Mapping[str, str]) -> Path:
+    """Write all networks in half precision."""
+    tensors = _named(tower=tower, words=words, pose=pose)
+    half = {k: v.to(torch.float16) if v.is_floating_point() and v.ndim > 0 else v for k, v in tensors.items()}
+    return save_tensors(path, half, notes)
+
+
+def _named(**modules: nn.Module) -> dict[str, Tensor]:
+    return {f"{name}/{k}": v for name, module in modules.items() for k, v in module.state_dict().items()}

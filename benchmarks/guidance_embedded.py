@@ -1,0 +1,392 @@
+"""What can the embedded guidance tell, and does it paint cleanly?
+
+    python benchmarks/guidance_embedded.py --motions set.npz --out report --checks all
+
+Prints a table and writes `guidance_embedded.json` and contact sheets. Captions come from a grammar of this file;
+bodies, views, lights and colors from seeds that training does not use; poses from the motion set's validation clips.
+"""
+
+import argparse
+import json
+import math
+import platform
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from avatargen.body.open_body import load_open_body
+from avatargen.body.posing import pose_body
+from avatargen.core.rng import numpy_stream, stream
+from avatargen.core.rotations import matrix_from_axis_angle
+from avatargen.guidance.embedded.colors import lab_from_srgb
+from avatargen.guidance.embedded.model import load_embedded
+from avatargen.guidance.embedded.slots import SLOTS
+from avatargen.guidance.losses import similarity_loss
+from avatargen.render.cameras import orbit, stack_cameras
+from avatargen.render.picture import render_mesh
+from avatargen.render.raster import mesh_edges
+from avatargen.render.shading import random_light
+from avatargen.shape.query import mannequin, query_vertices, render_query
+from avatargen.training.motions import central_frames, clips_of, read_motions
+from avatargen.training.slot_labels import face_slots
+from avatargen.training.traits import traits_of
+
+BASIC = {
+    "red": (204, 20, 20), "orange": (240, 120, 16), "yellow": (245, 215, 20), "green": (20, 140, 45),
+    "blue": (25, 70, 205), "purple": (115, 25, 160), "pink": (240, 115, 170), "brown": (110, 65, 32),
+    "black": (16, 16, 18), "white": (245, 245, 245), "grey": (128, 128, 128),
+}  # fmt: skip
+ODD = {
+    "scarlet": "red", "crimson": "red", "navy": "blue", "emerald": "green", "teal": "green", "beige": "brown",
+    "maroon": "red", "lavender": "purple",
+    "mustard": "yellow", "charcoal": "black", "ivory": "white", "magenta": "pink",
+}  # fmt: skip
+TOPS = {
+    "shirt": ("chest", "belly", "back", "upper_arms", "forearms"),
+    "hoodie": ("chest", "belly", "back", "upper_arms", "forearms"),
+    "t-shirt": ("chest", "belly", "back", "upper_arms"),
+    "tank top": ("chest", "belly", "back"),
+}
+BOTTOMS = {
+    "trousers": ("pelvis", "thighs", "shins", "ankles"),
+    "shorts": ("pelvis", "thighs"),
+    "skirt": ("pelvis", "thighs"),
+}
+FEET = {"shoes": ("feet",), "boots": ("feet", "ankles")}
+EXTRA = {"gloves": ("hands",), "hat": ("hair",), "cape": ("back",), "belt": ("belt",)}
+MEASURED = {
+    "torso": ("chest", "shirt_front", "belly"), "arms": ("upper_arms", "forearms"), "legs": ("thighs", "shins"),
+    "hands": ("hands",), "feet": ("feet",), "head": ("hair",), "back": ("back",), "hips": ("pelvis",),
+}  # fmt: skip
+SAITAMA = "a bald man in a yellow jumpsuit with red gloves, red boots and a white cape"
+
+
+class Studio:
+    """The open body, standing, with what it takes to paint and photograph it."""
+
+    def __init__(self) -> None:
+        self.body = load_open_body()
+        self.vertices = query_vertices(self.body, torch.zeros(1, self.body.num_betas))[0]
+        self.look = mannequin(self.body)
+        self.edges = mesh_edges(self.body.faces)
+        self.top = float(self.vertices[:, 1].max())
+        slots = torch.from_numpy(face_slots(self.body).astype(np.int64))
+        # A vertex belongs to a slot if all faces around it do: borders are nobody's.
+        member = torch.zeros(len(self.vertices), len(SLOTS))
+        total = torch.zeros(len(self.vertices))
+        for corner in range(3):
+            member.index_put_((self.body.faces[:, corner], slots), torch.ones(len(slots)), accumulate=True)
+            total.index_add_(0, self.body.faces[:, corner], torch.ones(len(slots)))
+        self.share = member / total.clamp_min(1)[:, None]
+        self.inner = self.share > 0.999
+
+    def of(self, slots: tuple[str, ...]) -> Tensor:
+        return self.inner[:, [SLOTS.index(s) for s in slots]].any(1)
+
+    def dressed(self, wear: dict[str, tuple[int, int, int]]) -> Tensor:
+        colors = self.look.clone()
+        for slot, rgb in wear.items():
+            share = self.share[:, SLOTS.index(slot), None]
+            colors = colors + share * (torch.tensor(rgb) / 255 - colors)
+        return colors
+
+    def cameras(self, generator: torch.Generator) -> list:
+        """Two whole-body views, one of the head, one of another part, as an avatar's fit looks."""
+        views = []
+        for k in range(4):
+            r = torch.rand(4, generator=generator).tolist()
+            azimuth = 360 * r[0]
+            if k < 2:
+                views.append(orbit(azimuth, 25 * r[1] - 8, 2.9, (0, self.top / 2, 0), 40, 128))
+            elif k == 2:
+                views.append(orbit(180 * r[0] - 90, 10 * r[1], 0.9, (0, self.top - 0.12, 0), 30, 128))
+            else:
+                side = 0.6 if r[2] > 0.5 else -0.6
+                spot = [(0, self.top * 0.72, 0), (0, 0.45, 0), (side, 0.85, 0), (0, 0.12, 0.05)][int(4 * r[3])]
+                views.append(orbit(azimuth, 20 * r[1], 1.1, spot, 40, 128))
+        return stack_cameras(views)
+
+    def paint(self, guidance, caption: str, steps: int, seed: int, start: str = "look") -> Tensor:
+        """Vertex colors after `steps` of Adam on the similarity alone."""
+        base = self.look if start == "look" else torch.full_like(self.look, 0.6)
+        logit = torch.logit(base.clamp(0.02, 0.98)).requires_grad_()
+        optimizer = torch.optim.Adam([logit], lr=0.08)
+        text = guidance.encode_text([caption])
+        generator = stream(seed, "paint")
+        for _ in range(steps):
+            cameras = self.cameras(generator)
+            backdrop = ("white", "black", "noise", "grey")[int(torch.randint(4, (1,), generator=generator))]
+            image = render_mesh(
+                self.vertices, self.body.faces, cameras, torch.sigmoid(logit), background=backdrop,
+                light=random_light(generator, cameras), generator=generator, edges=self.edges,
+            )  # fmt: skip
+            loss = similarity_loss(guidance.encode_image(image), text)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return torch.sigmoid(logit).detach()
+
+    def sheet(self, colors: Tensor, caption: str, size: int = 192) -> Image.Image:
+        views = stack_cameras(
+            [
+                orbit([20.0, 180.0], 0, 2.6, (0, self.top / 2, 0), 40, size),
+                orbit([15.0], 0, 0.8, (0, self.top - 0.12, 0), 26, size),
+            ]
+        )
+        shown = render_mesh(self.vertices, self.body.faces, views, colors, supersample=2, edges=self.edges)
+        row = torch.cat(list(shown.permute(0, 2, 3, 1)), 1).clamp(0, 1)
+        image = Image.new("RGB", (row.shape[1], size + 30), "white")
+        image.paste(Image.fromarray((row.numpy() * 255).astype(np.uint8)), (0, 30))
+        words, line, lines = caption.split(), "", []
+        for word in words:
+            if len(line) + len(word) > 92:
+                lines, line = [*lines, line], ""
+            line = f"{line} {word}".strip()
+        ImageDraw.Draw(image).text((4, 2), "\n".join([*lines, line]), fill="black")
+        return image
+
+
+def nearest_basic(rgb: Tensor) -> str:
+    lab = lab_from_srgb(rgb[None])
+    table = lab_from_srgb(torch.tensor(list(BASIC.values())) / 255)
+    return list(BASIC)[int((lab - table).norm(dim=1).argmin())]
+
+
+def outfit(
+    generator: np.random.Generator, names: list[str], extras: float = 0.5
+) -> tuple[str, dict[str, tuple[int, int, int]], dict]:
+    """Caption, slot colors, and garment -> color name, of a random outfit whose garments differ in color."""
+    pieces = [(TOPS, str(generator.choice(list(TOPS)))), (BOTTOMS, str(generator.choice(list(BOTTOMS))))]
+    pieces.append((FEET, str(generator.choice(list(FEET)))))
+    if generator.random() < extras:
+        pieces.append((EXTRA, str(generator.choice(list(EXTRA)))))
+    colors = generator.choice(names, len(pieces), replace=False)
+    wear: dict[str, tuple[int, int, int]] = {}
+    worn = {}
+    for (table, name), color in zip(pieces, colors, strict=True):
+        worn[name] = str(color)
+        slots = table[name] + (("shirt_front",) if table is TOPS else ())
+        for slot in slots:
+            wear[slot] = BASIC[str(color)]
+    return caption_of(worn), wear, worn
+
+
+def caption_of(worn: dict[str, str]) -> str:
+    plural = set(BOTTOMS) - {"skirt"} | set(FEET) | {"gloves"}
+    parts = [f"{c} {g}" if g in plural else f"a{'n' if c[0] in 'aeiou' else ''} {c} {g}" for g, c in worn.items()]
+    return "a person in " + (", ".join(parts[:-1]) + f" and {parts[-1]}" if len(parts) > 1 else parts[0])
+
+
+def one_view(studio: Studio, colors: Tensor, generator: torch.Generator) -> Tensor:
+    r = torch.rand(2, generator=generator).tolist()
+    camera = orbit(120 * r[0] - 60, 16 * r[1] - 4, 2.8, (0, studio.top / 2, 0), 40, 128)
+    return render_mesh(
+        studio.vertices, studio.body.faces, camera, colors, light=random_light(generator, camera), generator=generator,
+        background=("white", "grey", "black")[int(3 * r[0]) % 3], edges=studio.edges,
+    )  # fmt: skip
+
+
+def retrieval_and_binding(studio: Studio, guidance, count: int, seed: int) -> dict[str, float]:
+    generator, draws = numpy_stream(seed, "bench/outfits"), stream(seed, "bench/outfits")
+    captions, swapped, images = [], [], []
+    while len(captions) < count:
+        caption, wear, worn = outfit(generator, list(BASIC))
+        if caption in captions:
+            continue
+        first, second = list(worn)[:2]
+        captions.append(caption)
+        swapped.append(caption_of({**worn, first: worn[second], second: worn[first]}))
+        images.append(one_view(studio, studio.dressed(wear), draws))
+    with torch.no_grad():
+        seen = guidance.encode_image(torch.cat(images))
+        scores = seen @ guidance.encode_text(captions).T
+        wrong = (seen * guidance.encode_text(swapped)).sum(1)
+    right = scores.diagonal()
+    return {
+        "outfit retrieval top-1 of 100": float((scores.argmax(1) == torch.arange(count)).float().mean()),
+        "colors swapped: right caption wins": float((right > wrong).float().mean()),
+    }
+
+
+PAIRS = {
+    "height": ("a tall person", "a short person"),
+    "girth": ("a fat person", "a thin person"),
+    "muscle": ("a muscular person", "a weak person"),
+    "gender": ("a woman", "a man"),
+    "age": ("an old person", "a young person"),
+    "shoulders": ("broad shoulders", "narrow shoulders"),
+    "legs": ("long legs", "short legs"),
+    "hips": ("wide hips", "narrow hips"),
+}
+
+
+def shape_pairs(studio: Studio, guidance, seed: int, bodies: int = 60) -> dict[str, float]:
+    from avatargen.guidance.embedded.slots import TRAITS
+
+    betas = np.clip(numpy_stream(seed, "bench/bodies").normal(0, 1, (bodies, 16)), -2.5, 2.5).astype(np.float32)
+    truth = traits_of(studio.body, betas)
+    with torch.no_grad():
+        rows = [
+            guidance.encode_image(render_query(studio.body, query_vertices(studio.body, b[None]))[0]).mean(0)
+            for b in torch.from_numpy(betas)
+        ]
+        seen = torch.stack(rows)
+    out, all_right = {}, []
+    for trait, (more, less) in PAIRS.items():
+        text = guidance.encode_text([more, less])
+        score = seen @ (text[0] - text[1])
+        value = torch.from_numpy(truth[:, TRAITS.index(trait)])
+        gap = value[:, None] - value[None]
+        right = (torch.sign(gap) == torch.sign(score[:, None] - score[None]))[gap > 1.0]
+        out[f"shape pairs, {more} / {less}"] = float(right.float().mean())
+        all_right.append(right.float().mean())
+    out["shape pairs, mean"] = float(torch.stack(all_right).mean())
+    return out
+
+
+def poses(studio: Studio, guidance, motions: Path, seed: int, actions: int = 50) -> dict[str, float]:
+    data = read_motions(motions)
+    generator, draws = numpy_stream(seed, "bench/poses"), stream(seed, "bench/poses")
+    out = {}
+    for split in ("val", "train"):
+        labels = sorted({data.phrases[c][0] for c in clips_of(data, split)})
+        generator.shuffle(labels)
+        labels = labels[:actions]
+        text = guidance.encode_text(labels)
+        first = fifth = total = 0
+        for label in labels:
+            clips = [c for c in clips_of(data, split) if data.phrases[c][0] == label]
+            for _ in range(3):
+                clip = int(generator.choice(clips))
+                frame = data.axis_angle[int(generator.choice(central_frames(data, clip)))]
+                frame = frame.copy()
+                rotations = matrix_from_axis_angle(torch.from_numpy(frame)[None])
+                with torch.no_grad():
+                    posed = pose_body(studio.body, torch.zeros(1, 16), rotations)
+                    center = (posed.vertices[0].amax(0) + posed.vertices[0].amin(0)) / 2
+                    yaw = _heading(posed.joints[0])
+                    views = orbit([yaw - 30.0, yaw, yaw + 30.0], 5.0, 4.4, center, 28, 128)
+                    image = render_mesh(posed.vertices[0], studio.body.faces, views, studio.look, generator=draws)
+                    scores = guidance.encode_image(image).mean(0) @ text.T
+                rank = int((scores > scores[labels.index(label)]).sum())
+                first, fifth, total = first + (rank == 0), fifth + (rank < 5), total + 1
+        out[f"pose of {len(labels)} actions, {split} clips, top-1"] = first / total
+        out[f"pose of {len(labels)} actions, {split} clips, top-5"] = fifth / total
+    return out
+
+
+def _heading(joints: Tensor) -> float:
+    across = joints[1] - joints[2] + joints[16] - joints[17]
+    return math.degrees(math.atan2(-float(across[2]), float(across[0])))
+
+
+def paint(studio: Studio, guidance, requests: int, steps: int, seed: int, out: Path) -> dict[str, float]:
+    generator = numpy_stream(seed, "bench/paint")
+    right = total = 0
+    drift, sheets = [], []
+    start = time.perf_counter()
+    for i in range(requests):
+        caption, _, worn = outfit(generator, list(BASIC), 0.6)
+        begin = "look" if i % 2 else "grey"
+        colors = studio.paint(guidance, caption, steps, seed + i, begin)
+        tables = {**TOPS, **BOTTOMS, **FEET, **EXTRA}
+        done = set()
+        for garment, color in reversed(worn.items()):
+            slots = tuple(s for s in tables[garment] if s not in done)
+            done |= set(slots)
+            if slots:
+                got = nearest_basic(colors[studio.of(slots)].mean(0))
+                right, total = right + (got == color), total + 1
+        named = {*done, "shirt_front", "belt"}
+        free = studio.of(tuple(s for s in SLOTS if s not in named))
+        before = studio.look if begin == "look" else torch.full_like(studio.look, 0.6)
+        drift.append(float(((colors - before)[free].abs().amax(1) < 0.2).float().mean()))
+        sheets.append(studio.sheet(colors, caption))
+    seconds = time.perf_counter() - start
+    figures = {
+        f"paint: named garments nearest to their color of 11 ({total})": right / total,
+        "paint: unnamed vertices within 20 % of where they were": float(np.mean(drift)),
+        "paint: seconds a step of 4 views, in all": seconds / requests / steps,
+    }
+    hero = studio.paint(guidance, SAITAMA, steps, seed)
+    for part, slots in MEASURED.items():
+        figures[f"Saitama: {part} is {nearest_basic(hero[studio.of(slots)].mean(0))}"] = 1.0
+    sheets.insert(0, studio.sheet(hero, SAITAMA))
+    save_sheet(sheets, out / "paint.png")
+    return figures
+
+
+def odd_words(studio: Studio, guidance, steps: int, seed: int, out: Path) -> dict[str, float]:
+    right, sheets = 0, []
+    for i, (word, basic) in enumerate(ODD.items()):
+        colors = studio.paint(guidance, f"a person in a {word} shirt", steps, seed + i)
+        got = nearest_basic(colors[studio.of(("chest", "belly"))].mean(0))
+        right += got == basic
+        sheets.append(studio.sheet(colors, f"a {word} shirt -> {got}"))
+    save_sheet(sheets, out / "words.png")
+    return {f"less common color words ({len(ODD)})": right / len(ODD)}
+
+
+def save_sheet(images: list[Image.Image], path: Path, columns: int = 3) -> None:
+    width, height = images[0].size
+    page = Image.new("RGB", (columns * width, -(-len(images) // columns) * height), "white")
+    for i, image in enumerate(images):
+        page.paste(image, (i % columns * width, i // columns * height))
+    page.save(path)
+
+
+def speed(guidance) -> dict[str, float]:
+    images = torch.rand(4, 3, 128, 128)
+    out = {}
+    for caption in ("a red shirt", "tall"):
+        text = guidance.encode_text([caption])
+        times = []
+        for _ in range(8):
+            moving = images.clone().requires_grad_()
+            start = time.perf_counter()
+            similarity_loss(guidance.encode_image(moving), text).backward()
+            times.append(time.perf_counter() - start)
+        out[f"seconds, 4 views forward and backward, {caption!r}"] = float(np.median(times))
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--motions", type=Path, help="the motion set, for the pose check")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--checks", default="all", help="comma list of: retrieval shape pose paint words speed")
+    parser.add_argument("--requests", type=int, default=24)
+    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--seed", type=int, default=77)
+    parser.add_argument("--weights", type=Path, help="instead of those that ship")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    guidance, studio = load_embedded(weights=arguments.weights), Studio()
+    seed = arguments.seed
+    checks = {
+        "speed": lambda: speed(guidance),
+        "retrieval": lambda: retrieval_and_binding(studio, guidance, 100, seed),
+        "shape": lambda: shape_pairs(studio, guidance, seed),
+        "pose": lambda: poses(studio, guidance, arguments.motions, seed) if arguments.motions else {},
+        "paint": lambda: paint(studio, guidance, arguments.requests, arguments.steps, seed, arguments.out),
+        "words": lambda: odd_words(studio, guidance, arguments.steps, seed, arguments.out),
+    }
+    asked = list(checks) if arguments.checks == "all" else arguments.checks.replace(",", " ").split()
+    figures: dict[str, float] = {}
+    for name in asked:
+        found = checks[name]()
+        figures |= found
+        for key, value in found.items():
+            print(f"{key:70} {value:.3f}", flush=True)
+    report = {"model": guidance.version, "machine": platform.processor() or platform.machine(), "figures": figures}
+    (arguments.out / "guidance_embedded.json").write_text(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
