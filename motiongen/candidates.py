@@ -148,7 +148,7 @@ def word_scores(text: str, codebook: MotionCodebook) -> Float[Tensor, " w"]:
     def score(line: frozenset[str]) -> float:
         shared = sum(weight[word] for word in asked & line) / whole
         # A wording that says much else besides ("jump and spin kick") fits "kick" less than a plain one.
-        return shared * (0.7 + 0.3 * len(asked & line) / max(1, len(line)))
+        return shared * (0.4 + 0.6 * len(asked & line) / max(1, len(line)))
 
     return torch.tensor([max((score(line) for line in row), default=0.0) for row in wordings])
 

@@ -39,7 +39,7 @@ from motiongen.codebook import (
 from motiongen.motion_features import RATE
 from motiongen.motion_vae import MotionVae, load_motion_vae
 from motiongen.optimize import Goal, full_rotations, intensity, optimise, view_azimuths
-from motiongen.physics import ground, lock_feet
+from motiongen.physics import detect_contacts, ground, lock_feet
 from motiongen.pose_prior import DATA, PosePrior, load_open_prior, load_vposer
 from motiongen.puppet import Puppet, make_puppet
 
@@ -226,10 +226,24 @@ def finish_motion(
         contacts=clip.contacts[0].double().numpy(),
     )
     joints = puppet.joints[: len(SMPL_JOINTS)].double().numpy()
-    motion = resample(ground(lock_feet(ground(motion, joints), joints), joints), settings.fps)
+    motion = resample(stand(motion, joints), settings.fps)
     return replace(
-        motion, rotations=motion.rotations.astype(np.float32), root_position=motion.root_position.astype(np.float32)
+        motion,
+        rotations=motion.rotations.astype(np.float32),
+        root_position=motion.root_position.astype(np.float32),
     )
+
+
+def stand(motion: Motion, joints: Float[np.ndarray, "24 3"]) -> Motion:
+    """The motion on the floor, with feet that stay put while they stand.
+
+    The decoder damps the smallest movements of feet last, so they slide a little while they stand; its own contacts
+    know of that, detection from speed alone does not. The second pass takes what the first one's blending left.
+    """
+    motion = ground(motion, joints)
+    told = (motion.contacts > 0.5).astype(float) if motion.contacts is not None else 0.0
+    contacts = np.maximum(detect_contacts(motion, joints, height=0.06, speed=0.5), told)
+    return lock_feet(lock_feet(motion, joints, contacts), joints)
 
 
 def resample(motion: Motion, fps: float) -> Motion:

@@ -1,9 +1,10 @@
-"""A variational autoencoder of whole motions: a transformer encoder and decoder around one 256-number latent.
+"""A variational autoencoder of whole motions: two seconds to one latent of 256 numbers, and back.
 
-After ACTOR (Petrovich et al. 2021, arXiv:2104.05670), with three changes. The decoder gets the latent as a few tokens
-beside its time tokens instead of as the only memory of a cross attention. Each time token stands for four frames, and
-neighbouring tokens are cross-faded, which is four times cheaper and smooth. The root's path and the foot contacts are
-part of the motion.
+After ACTOR (Petrovich et al. 2021, arXiv:2104.05670), with three changes. A fixed linear autoencoder (weighted
+principal components of the training windows, whitened) carries the bulk, and the transformer encoder and decoder learn
+what is left: from half an hour of motion a transformer alone sits on the mean motion for long. The decoder gets the
+latent as tokens beside its time tokens, not as the only memory of a cross attention; a time token stands for four
+frames, and neighbours are cross-faded. The root's path and the foot contacts are part of the motion.
 """
 
 import math
@@ -14,7 +15,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import (
-    binary_cross_entropy_with_logits,
     relu,
     scaled_dot_product_attention,
     softplus,
@@ -29,17 +29,22 @@ from motiongen.motion_features import (
     FEET,
     HEIGHT,
     RATE,
+    ROTATION,
     VELOCITY,
     Clip,
     from_features,
     joint_positions,
     standard_offsets,
-    to_features,
 )
 
+FRAMES = 60
 PATCH = 4
-MEMORY = 4
+MEMORY = 2
 LATENT = 256
+_SPEED_SHARE = 1.5
+# How much of the body each joint moves: pelvis, hips, spine ... wrists, in SMPL's order.
+_IMPORTANCE = (2.0, 1.3, 1.3, 1.4, 1.1, 1.1, 1.3, 0.9, 0.9, 1.2, 0.6, 0.6)
+_IMPORTANCE += (0.9, 1.1, 1.1, 0.8, 1.3, 1.3, 1.0, 1.0, 0.7, 0.7)
 OPEN_VAE = Path(__file__).resolve().parent / "data" / "motion_vae.safetensors"
 
 
@@ -72,21 +77,41 @@ class _Block(nn.Module):
         return x + self.narrow(nn.functional.gelu(self.widen(self.norm_inner(x))))
 
 
+def _metric() -> tuple[Float[Tensor, "t t"], Float[Tensor, "t t"]]:
+    """Symmetric root of I + a D^T D over time, and its inverse: errors in speed count, not only in place."""
+    steps = torch.eye(FRAMES, dtype=torch.float64).diff(dim=0)
+    values, vectors = torch.linalg.eigh(torch.eye(FRAMES, dtype=torch.float64) + _SPEED_SHARE * steps.T @ steps)
+    root, inverse = (vectors * values.sqrt()) @ vectors.T, (vectors / values.sqrt()) @ vectors.T
+    return root.float(), inverse.float()
+
+
 class MotionVae(nn.Module):
-    """Windows of motion to normal distributions over 256 numbers, and back."""
+    """Windows of 60 frames to normal distributions over 256 numbers, and back."""
 
     mean: Tensor
     scale: Tensor
+    basis: Tensor
+    spread: Tensor
     offsets: Tensor
+    metric: Tensor
+    metric_inverse: Tensor
+    fade: Tensor
+    in_times: Tensor
+    out_times: Tensor
 
     def __init__(
-        self, size: int = 256, inner: int = 384, encoder_layers: int = 3, decoder_layers: int = 4, latent: int = LATENT
+        self, size: int = 160, inner: int = 320, encoder_layers: int = 2, decoder_layers: int = 3, latent: int = LATENT
     ) -> None:
         super().__init__()
         self.size, self.latent = size, latent
-        self.register_buffer("mean", torch.zeros(FEATURES))
+        self.register_buffer("mean", torch.zeros(FRAMES, FEATURES))
         self.register_buffer("scale", torch.ones(FEATURES))
+        self.register_buffer("basis", torch.eye(latent, FRAMES * FEATURES))
+        self.register_buffer("spread", torch.ones(latent))
         self.register_buffer("offsets", standard_offsets(), persistent=False)
+        root, inverse = _metric()
+        self.register_buffer("metric", root, persistent=False)
+        self.register_buffer("metric_inverse", inverse, persistent=False)
         self.read = nn.Linear(PATCH * FEATURES, size)
         self.query = nn.Parameter(torch.zeros(2, size))
         self.encoder = nn.Sequential(*(_Block(size, 4, inner) for _ in range(encoder_layers)))
@@ -98,41 +123,95 @@ class MotionVae(nn.Module):
         self.decoder = nn.Sequential(*(_Block(size, 4, inner) for _ in range(decoder_layers)))
         self.decoder_norm = nn.LayerNorm(size)
         self.write = nn.Linear(size, 2 * PATCH * FEATURES)
+        times = PATCH * torch.arange(FRAMES // PATCH + 1)
+        self.register_buffer("in_times", sinusoids(times[:-1] + PATCH / 2, size), persistent=False)
+        self.register_buffer("out_times", sinusoids(times.float(), size), persistent=False)
+        fade = ((torch.arange(PATCH) + 0.5) / PATCH)[:, None]
+        self.register_buffer("fade", fade, persistent=False)
+
+    def normalised(self, features: Float[Tensor, "b t 137"]) -> Float[Tensor, "b 60 137"]:
+        """Rows about their mean, each kind at its own scale; a shorter window holds its last frame."""
+        missing = FRAMES - features.shape[1]
+        if missing > 0:
+            held = features[:, -1:].expand(-1, missing, -1).clone()
+            held[..., VELOCITY] = 0.0
+            features = torch.cat((features, held), dim=1)
+        return (features[:, :FRAMES] - self.mean) / self.scale
+
+    def project(self, rows: Float[Tensor, "b 60 137"]) -> Float[Tensor, "b z"]:
+        """The linear encoder."""
+        return ((self.metric @ rows).flatten(1) @ self.basis.T) / self.spread
+
+    def rebuild(self, latents: Float[Tensor, "b z"]) -> Float[Tensor, "b 60 137"]:
+        """The linear decoder."""
+        return self.metric_inverse @ ((latents * self.spread) @ self.basis).unflatten(1, (FRAMES, FEATURES))
 
     def encode(self, features: Float[Tensor, "b t 137"]) -> tuple[Float[Tensor, "b z"], Float[Tensor, "b z"]]:
-        """Mean and standard deviation of each window's latent. The last frame is held up to a multiple of four."""
-        rows = (features - self.mean) / self.scale
-        missing = -rows.shape[1] % PATCH
-        rows = torch.cat((rows, rows[:, -1:].expand(-1, missing, -1)), dim=1)
-        patches = rows.unflatten(1, (-1, PATCH)).flatten(2)
-        times = PATCH * (torch.arange(patches.shape[1], device=rows.device) + 0.5)
-        tokens = self.read(patches) + sinusoids(times, self.size)
-        tokens = torch.cat((self.query.expand(len(rows), -1, -1), tokens), dim=1)
+        """Mean and standard deviation of the latent of each window of up to 60 frames (the first 60 of longer ones)."""
+        rows = self.normalised(features)
+        tokens = self.read(rows.unflatten(1, (-1, PATCH)).flatten(2)) + self.in_times
+        tokens = torch.cat((self.query.expand(len(rows), -1, -1).to(tokens.dtype), tokens), dim=1)
         read = self.encoder_norm(self.encoder(tokens)[:, :2])
-        return self.to_mean(read[:, 0]), softplus(self.to_deviation(read[:, 1])) + 1e-4
+        deviation = softplus(self.to_deviation(read[:, 1]).float()) + 1e-3
+        return self.project(rows) + self.to_mean(read[:, 0]).float(), deviation
 
-    def decode(self, latents: Float[Tensor, "b z"], frames: int) -> Float[Tensor, "b t 137"]:
-        """Feature rows of `frames` frames; contacts are logits (scaled as the features are)."""
-        blocks = -(-frames // PATCH)
-        times = PATCH * torch.arange(blocks + 1, device=latents.device, dtype=torch.float32)
+    def decode(self, latents: Float[Tensor, "b z"], frames: int = FRAMES) -> Float[Tensor, "b t 137"]:
+        """Feature rows of the first `frames` (at most 60) frames.
+
+        Raises:
+            ValueError: more than 60 frames are asked for.
+        """
+        if not 0 < frames <= FRAMES:
+            raise ValueError(f"one latent holds {FRAMES} frames, not {frames}")
         memory = self.unfold(latents).unflatten(-1, (MEMORY, self.size))
-        # The latent is also added to every time token: without that, training sat on the mean motion for long.
-        queries = sinusoids(times, self.size) + self.tint(latents)[:, None]
-        tokens = self.decoder(torch.cat((memory, queries), dim=1))[:, MEMORY:]
+        # The latent is also added to every time token: attention alone learns to look at it late.
+        queries = self.out_times + self.tint(latents)[:, None]
+        tokens = self.decoder(torch.cat((memory, queries.to(memory.dtype)), dim=1))[:, MEMORY:]
         # Token i is centred on the boundary before block i and reaches one block to either side.
         pieces = self.write(self.decoder_norm(tokens)).float().unflatten(-1, (2 * PATCH, FEATURES))
-        fade = ((torch.arange(PATCH, device=latents.device) + 0.5) / PATCH)[:, None]
-        rows = (1.0 - fade) * pieces[:, :-1, PATCH:] + fade * pieces[:, 1:, :PATCH]
-        return rows.flatten(1, 2)[:, :frames] * self.scale + self.mean
+        rows = (1.0 - self.fade) * pieces[:, :-1, PATCH:] + self.fade * pieces[:, 1:, :PATCH]
+        rows = rows.flatten(1, 2) + self.rebuild(latents)
+        return (rows * self.scale + self.mean)[:, :frames]
 
-    def motion(self, latents: Float[Tensor, "b z"], frames: int) -> Clip:
-        """Decoded windows with contacts as probabilities."""
+    def motion(self, latents: Float[Tensor, "b z"], frames: int = FRAMES) -> Clip:
+        """Decoded windows; contacts in 0..1."""
         clip = from_features(self.decode(latents, frames))
-        return Clip(rotations=clip.rotations, root=clip.root, contacts=torch.sigmoid(clip.contacts))
+        return Clip(rotations=clip.rotations, root=clip.root, contacts=clip.contacts.clamp(0.0, 1.0))
 
-    def encode_clip(self, clip: Clip) -> Float[Tensor, "b z"]:
-        """The latent means of windows."""
-        return self.encode(to_features(clip))[0]
+    @torch.no_grad()
+    def fit_linear(self, features: Float[Tensor, "n 60 137"], generator: torch.Generator) -> None:
+        """Set mean, scales and the linear part from training windows; the transformers start at zero output.
+
+        The deviations start where probabilistic PCA has them (Tipping and Bishop 1999).
+        """
+        self.mean.copy_(features.mean(0))
+        centred = features - self.mean
+        for kind, importance in ((ROTATION, 1.0), (VELOCITY, 2.0), (slice(HEIGHT, HEIGHT + 1), 3.0), (CONTACT, 0.5)):
+            self.scale[kind] = centred[..., kind].square().mean().sqrt().clamp_min(1e-4) / importance
+        for joint, importance in enumerate(_IMPORTANCE):
+            self.scale[6 * joint : 6 * joint + 6] /= importance
+        flat = (self.metric @ (centred / self.scale)).flatten(1)
+        basis = _principal(flat, self.latent, generator)
+        self.basis.copy_(basis)
+        along = flat @ basis.T
+        self.spread.copy_(along.square().mean(0).sqrt().clamp_min(1e-6))
+        noise = 0.5 * self.spread[-1].square()
+        deviation = (noise / (self.spread.square() + noise)).sqrt().clamp_min(0.02)
+        for layer in (self.to_mean, self.to_deviation, self.write):
+            layer.weight.zero_()
+            layer.bias.zero_()
+        self.to_deviation.bias.copy_(torch.expm1(deviation).log())
+
+
+def _principal(points: Float[Tensor, "n d"], count: int, generator: torch.Generator) -> Float[Tensor, "k d"]:
+    """The leading `count` directions of `points`, as orthonormal rows: randomised subspace iteration (Halko 2011)."""
+    block = torch.randn(count + 32, len(points), generator=generator) @ points
+    for _ in range(6):
+        block = torch.linalg.qr(block.T).Q.T
+        block = (block @ points.T) @ points
+    orthonormal = torch.linalg.qr(block.T).Q.T
+    _, _, turned = torch.linalg.svd(points @ orthonormal.T, full_matrices=False)
+    return (turned @ orthonormal)[:count]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,10 +223,10 @@ class LossWeights:
     speed: float = 0.25
     root: float = 4.0
     path: float = 2.0
-    contact: float = 0.05
-    skate: float = 0.02
+    contact: float = 0.1
+    skate: float = 0.05
     divergence: float = 3e-4
-    free_bits: float = 0.02
+    free_bits: float = 0.1
     """Divergence per latent dimension that costs nothing."""
 
 
@@ -163,7 +242,6 @@ def motion_loss(
     Forward kinematics is dear on a CPU, so the losses on joints look at the frames of `span` only; training moves it.
     """
     mean, deviation = vae.encode(features)
-    mean, deviation = mean.float(), deviation.float()
     decoded = vae.decode(mean + deviation * noise, features.shape[1])
     told, made = from_features(features), from_features(decoded)
     part = slice(span[0], min(span[1], features.shape[1]))
@@ -176,7 +254,6 @@ def motion_loss(
     skate = ((world.diff(dim=1) * RATE).square().sum(-1) * standing).mean()
     height = (features[..., HEIGHT] - decoded[..., HEIGHT]).square().mean()
     velocity = (features[..., VELOCITY] - decoded[..., VELOCITY]).square().sum(-1).mean()
-    told_contact = features[..., CONTACT].clamp(0.0, 1.0)
     divergence = 0.5 * (mean.square() + deviation.square() - 1.0 - 2.0 * deviation.log())
     return {
         "rotation": weights.rotation * (told.rotations - made.rotations).square().sum((-1, -2)).mean(),
@@ -184,7 +261,7 @@ def motion_loss(
         "speed": weights.speed * (told_speed - made_speed).square().sum(-1).mean(),
         "root": weights.root * (height + 0.3 * velocity),
         "path": weights.path * (told.root - made.root).square().sum(-1).mean(),
-        "contact": weights.contact * binary_cross_entropy_with_logits(decoded[..., CONTACT], told_contact),
+        "contact": weights.contact * (features[..., CONTACT] - decoded[..., CONTACT]).square().mean(),
         "skate": weights.skate * skate,
         "divergence": weights.divergence * relu(divergence.mean(0) - weights.free_bits).sum(),
     }

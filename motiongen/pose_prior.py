@@ -7,6 +7,7 @@ state dict fits; the code is ours. Rotations are child-in-parent matrices in SMP
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -63,9 +64,24 @@ class PosePrior(nn.Module):
             nn.Linear(hidden, BODY_JOINTS * 6),
         )
 
+    @property
+    def head(self) -> "_NormalHead":
+        """The layer that gives mean and deviation."""
+        return cast(_NormalHead, self.encoder_net[8])
+
+    @property
+    def first(self) -> nn.Linear:
+        """The layer that reads the latent."""
+        return cast(nn.Linear, self.decoder_net[0])
+
+    def encode_vectors(self, axis_angle: Float[Tensor, "b 21 3"]) -> tuple[Float[Tensor, "b z"], Float[Tensor, "b z"]]:
+        """As `encode`, from rotation vectors."""
+        mean, deviation = self.encoder_net(axis_angle)
+        return mean.float(), deviation.float()
+
     def encode(self, rotations: Float[Tensor, "b 21 3 3"]) -> tuple[Float[Tensor, "b z"], Float[Tensor, "b z"]]:
         """Mean and standard deviation of the latent of each pose."""
-        return self.encoder_net(axis_angle_from_matrix(rotations))
+        return self.encode_vectors(axis_angle_from_matrix(rotations))
 
     def decode(self, latents: Float[Tensor, "b z"]) -> Float[Tensor, "b 21 3 3"]:
         """The pose of each latent."""
@@ -74,7 +90,7 @@ class PosePrior(nn.Module):
     def decode_6d(self, latents: Float[Tensor, "b z"]) -> Float[Tensor, "b 21 6"]:
         """The decoder's raw output in our order (first column, then second), before Gram-Schmidt."""
         # VPoser stores the two columns as a 3 x 2 matrix, row by row.
-        return self.decoder_net(latents).view(-1, BODY_JOINTS, 3, 2).transpose(2, 3).reshape(-1, BODY_JOINTS, 6)
+        return self.decoder_net(latents).float().view(-1, BODY_JOINTS, 3, 2).transpose(2, 3).reshape(-1, BODY_JOINTS, 6)
 
 
 def full_pose(body: Float[Tensor, "*b 21 3 3"]) -> Float[Tensor, "*b 24 3 3"]:
@@ -171,7 +187,7 @@ def pose_loss(
     kl_weight: float,
 ) -> PoseLoss:
     """Reconstruction (matrix entries and angle) plus the divergence of the latents."""
-    mean, deviation = prior.encoder_net(axis_angle)
+    mean, deviation = prior.encode_vectors(axis_angle)
     target = matrix_from_axis_angle(axis_angle)
     decoded = prior.decode(mean + deviation * noise)
     squared = (decoded - target).square().sum((-1, -2))

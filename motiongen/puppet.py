@@ -7,7 +7,7 @@ import fast_simplification
 import numpy as np
 import torch
 from jaxtyping import Float, Integer
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from avatargen.body.look import base_colors
@@ -54,10 +54,11 @@ def make_puppet(body: BodyModel, betas: Float[Tensor, " n"] | None = None, faces
     vertices, joints = shape_body(body, shape.to(body.template))
     vertices, joints = vertices[0].cpu(), joints[0].cpu()
     # Some bodies carry hands beyond SMPL's 24 joints; those follow their parents through the weights they have.
-    points, triangles = vertices.numpy().astype(np.float32), body.faces.cpu().numpy().astype(np.int32)
+    points, triangles = vertices.numpy(), body.faces.cpu().numpy().astype(np.int32)
     if len(triangles) > faces:
-        points, triangles = fast_simplification.simplify(points, triangles, 1.0 - faces / len(triangles))
-    nearest = torch.from_numpy(cKDTree(vertices.numpy()).query(points)[1])
+        share = 1.0 - faces / len(triangles)
+        points, triangles = fast_simplification.simplify(points, triangles, share)[:2]  # pyright: ignore[reportArgumentType]
+    nearest = torch.from_numpy(KDTree(vertices.numpy()).query(points)[1])
     floor = torch.tensor([0.0, float(vertices[:, 1].min()), 0.0])
     return Puppet(
         points=torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32)) - floor,

@@ -9,14 +9,16 @@ from torch import Tensor
 from avatargen.core.files import save_tensors
 from avatargen.core.rng import stream
 from motiongen.codebook import k_means, save_motion_codebook, spread_order
-from motiongen.motion_features import to_features
-from motiongen.motion_vae import MotionVae
+from motiongen.motion_features import standard_offsets, to_features
+from motiongen.motion_vae import FRAMES, MotionVae
+from motiongen.optimize import intensity
 from motiongen.pose_prior import PosePrior
 from motiongen.train_pose import pose_table
 from motiongen.windows import MotionSet, cut_windows
 
-FRAMES = 60
-_PER_CLIP = 8
+_PER_CLIP = 6
+_STRIDE = 6
+_APART = 40
 _POSES = 30_000
 
 
@@ -27,29 +29,41 @@ def make_pose_codebook(prior: PosePrior, motions: MotionSet, out: Path, *, entri
     poses, weights = pose_table(motions, train=True)
     count = min(_POSES, int((weights > 0).sum()))
     picked = poses[torch.multinomial(weights, count, replacement=False, generator=generator)]
-    latents = prior.encoder_net(picked)[0]
+    latents = prior.encode_vectors(picked)[0]
     centres = k_means(latents, entries, generator)
     return save_tensors(out, {"latents": centres[spread_order(centres)].half()}, {"seed": str(seed)})
 
 
 def codebook_windows(motions: MotionSet, clips: list[int]) -> tuple[Int[Tensor, " w"], Float[Tensor, " w"]]:
-    """Clip and first frame of each window: short clips and loops once or twice, long ones at even distances.
+    """Clip and first frame of each window: the liveliest ones of a clip, at least 40 frames apart.
 
-    A short clip that does not loop lies in the first two thirds of its window and is held after its end.
+    A loop of up to two seconds fills its window by going round; another short clip lies in the first half of its
+    window and is held after its end.
     """
     rows, begins = [], []
     for clip in clips:
         length = int(motions.length[clip])
-        if motions.loop[clip]:
-            places = [0.0] if length < 2 * FRAMES else [k * (length - 1) / 4 for k in range(4)]
-        elif length <= FRAMES:
-            places = [-0.35 * (FRAMES - length)]
+        if length <= FRAMES:
+            places = [0.0 if motions.loop[clip] else -0.35 * (FRAMES - length)]
         else:
-            count = min(_PER_CLIP, 1 + round((length - FRAMES) / (0.6 * FRAMES)))
-            places = torch.linspace(0, length - FRAMES, count).tolist()
+            places = _lively_places(motions, clip, length)
         rows += [clip] * len(places)
         begins += places
     return torch.tensor(rows), torch.tensor(begins)
+
+
+def _lively_places(motions: MotionSet, clip: int, length: int) -> list[float]:
+    begins = list(range(0, length - FRAMES + 1, _STRIDE))
+    windows = cut_windows(
+        motions, torch.full((len(begins),), clip), torch.tensor(begins)[:, None] + torch.arange(FRAMES)
+    )
+    speed = intensity(windows, standard_offsets())
+    most = min(_PER_CLIP, 1 + (length - FRAMES) // 60)
+    places: list[float] = []
+    for index in speed.argsort(descending=True).tolist():
+        if len(places) < most and all(abs(begins[index] - place) >= _APART for place in places):
+            places.append(float(begins[index]))
+    return places
 
 
 @torch.no_grad()

@@ -7,26 +7,21 @@ import torch
 from torch import Tensor, nn
 
 from avatargen.core.progress import Reporter
+from avatargen.core.rng import stream
 from avatargen.core.rotations import angle_between
 from motiongen.motion_features import (
-    CONTACT,
-    FEATURES,
-    HEIGHT,
     RATE,
     REST_HEIGHT,
-    ROTATION,
-    VELOCITY,
     Clip,
     from_features,
     joint_positions,
     to_features,
 )
-from motiongen.motion_vae import LossWeights, MotionVae, motion_loss
+from motiongen.motion_vae import FRAMES, LossWeights, MotionVae, motion_loss
 from motiongen.training import Curve, Plan, save_weights, train
 from motiongen.windows import MotionSet, cut_windows, random_windows, sampling_chances
 
-FRAMES = 60
-_LENGTHS = (60, 60, 60, 32, 44, 88, 120)
+_LINEAR = 6000
 _SPAN = 16
 WRISTS = (20, 21)
 
@@ -68,17 +63,6 @@ def measure_reconstruction(vae: MotionVae, windows: Clip) -> dict[str, float]:
     }
 
 
-def set_scale(vae: MotionVae, motions: MotionSet, generator: torch.Generator) -> None:
-    """Normalise features: the mean of each, one spread per kind."""
-    clip = random_windows(motions, sampling_chances(motions, train=True), 1024, FRAMES, generator)
-    features = to_features(clip).reshape(-1, FEATURES)
-    vae.mean.copy_(features.mean(0))
-    for kind in (ROTATION, VELOCITY, slice(HEIGHT, HEIGHT + 1)):
-        vae.scale[kind] = (features[:, kind] - vae.mean[kind]).square().mean().sqrt()
-    # Contacts are decoded as logits: leave them as they are.
-    vae.mean[CONTACT], vae.scale[CONTACT] = 0.0, 1.0
-
-
 def train_motion_vae(
     motions: MotionSet,
     out: Path,
@@ -89,33 +73,45 @@ def train_motion_vae(
     checkpoint: Path | None = None,
     reporter: Reporter | None = None,
     weights: LossWeights | None = None,
-    rate: float = 1e-3,
+    rate: float = 5e-4,
     stop_after: int | None = None,
     vae: MotionVae | None = None,
 ) -> Curve:
     """Train and save the motion VAE; returns the held-out curve."""
     weights = weights or LossWeights()
     vae = vae or MotionVae()
-    set_scale(vae, motions, torch.Generator().manual_seed(seed))
     chances = sampling_chances(motions, train=True)
     held = held_out_windows(motions)
 
+    def prepare() -> None:
+        drawing = stream(seed, "training/linear")
+        clip = random_windows(motions, chances, _LINEAR, FRAMES, drawing)
+        vae.fit_linear(to_features(clip), drawing)
+
     def loss(step: int, generator: torch.Generator) -> dict[str, Tensor]:
-        frames = _LENGTHS[int(torch.randint(len(_LENGTHS), (1,), generator=generator))]
-        count = max(1, batch * FRAMES // frames)
-        features = to_features(random_windows(motions, chances, count, frames, generator))
-        begin = int(torch.randint(frames - _SPAN, (1,), generator=generator))
-        noise = torch.randn(count, vae.latent, generator=generator)
-        # Half precision in the matrices alone is twice as fast on CPUs that know bfloat16; elsewhere it is slower.
-        with torch.autocast("cpu", torch.bfloat16, enabled=torch.backends.mkldnn.is_available()):
+        features = to_features(random_windows(motions, chances, batch, FRAMES, generator))
+        begin = int(torch.randint(FRAMES - _SPAN, (1,), generator=generator))
+        noise = torch.randn(batch, vae.latent, generator=generator)
+        # Half precision in the matrices alone is twice as fast on CPUs that know bfloat16.
+        with torch.autocast("cpu", torch.bfloat16):
             parts = motion_loss(vae, features, noise, weights, (begin, begin + _SPAN))
         # The divergence comes in slowly: from the start on, it would teach the decoder to do without the latent.
         return parts | {"divergence": parts["divergence"] * min(1.0, step / (0.4 * steps))}
 
-    def check(model: nn.Module) -> dict[str, float]:
-        return measure_reconstruction(model, held)  # pyright: ignore[reportArgumentType]  it is the VAE
+    def check(_model: nn.Module) -> dict[str, float]:
+        return measure_reconstruction(vae, held)
 
     plan = Plan(steps=steps, rate=rate, warm_up=200, decay=0.01, check_every=max(1, steps // 30), save_every=200)
-    curve = train(vae, loss, check, plan, seed=seed, checkpoint=checkpoint, reporter=reporter, stop_after=stop_after)
+    curve = train(
+        vae,
+        loss,
+        check,
+        plan,
+        seed=seed,
+        checkpoint=checkpoint,
+        reporter=reporter,
+        stop_after=stop_after,
+        prepare=prepare,
+    )
     save_weights(vae, out, {"kind": "motion VAE", "steps": str(steps), "seed": str(seed)})
     return curve

@@ -66,6 +66,7 @@ def train(
     checkpoint: Path | None = None,
     reporter: Reporter | None = None,
     stop_after: int | None = None,
+    prepare: Callable[[], None] | None = None,
 ) -> Curve:
     """Minimise the sum of `loss(step, generator)` and leave the averaged weights in `model`.
 
@@ -77,6 +78,7 @@ def train(
         seed: of the initial weights and of everything drawn.
         checkpoint: where to save and, if it exists, where to resume from.
         reporter: told of each step.
+        prepare: called once after the matrices are drawn, to set some by other means.
         stop_after: end after so many steps in all, as if the run had been cut off (for tests and time limits).
 
     Returns:
@@ -86,7 +88,7 @@ def train(
         BrokenFileError: the checkpoint is damaged or belongs to another model.
     """
     reporter = reporter or Silent()
-    run = _start(model, seed, plan)
+    run = _start(model, seed, plan, prepare)
     if checkpoint is not None and checkpoint.is_file():
         _resume(run, checkpoint)
         reporter.note(f"training: resumed {checkpoint} at step {run.step}")
@@ -108,8 +110,10 @@ def train(
     return run.curve
 
 
-def _start(model: nn.Module, seed: int, plan: Plan) -> _Run:
+def _start(model: nn.Module, seed: int, plan: Plan, prepare: Callable[[], None] | None) -> _Run:
     initialise(model, stream(seed, "training/weights"))
+    if prepare is not None:
+        prepare()
     optimizer = torch.optim.AdamW(model.parameters(), lr=plan.rate, betas=(0.9, 0.98), weight_decay=plan.decay)
     average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     return _Run(model=model, optimizer=optimizer, generator=stream(seed, "training/data"), average=average)

@@ -1,0 +1,66 @@
+"""What `motiongen train` runs: read the set, train or make one thing, write weights, figures and the curve."""
+
+import json
+from pathlib import Path
+
+from avatargen.core.files import write_whole
+from avatargen.core.progress import Reporter
+from motiongen.motion_vae import load_motion_vae
+from motiongen.pose_prior import load_open_prior
+from motiongen.train_codebooks import make_motion_codebook, make_pose_codebook
+from motiongen.train_motion import train_motion_vae
+from motiongen.train_pose import train_pose_prior
+from motiongen.training import Curve, plot_curve
+from motiongen.windows import read_motion_set
+
+POSE_STEPS = 6000
+MOTION_STEPS = 3000
+POSE_KEYS = ("held-out error [deg]",)
+MOTION_KEYS = ("rotation [deg]", "joints [cm]", "drift [cm/s]", "wrist speed kept")
+
+
+def run_stage(
+    what: str, data: Path, out: Path, steps: int | None, seed: int, plot: Path | None, reporter: Reporter
+) -> list[Path]:
+    """Run the stage `pose`, `motion` or `codebook`; returns the files written.
+
+    Training resumes from `*.checkpoint` in `out` where there is one, and removes it when it is done.
+
+    Raises:
+        InputError: the motion set cannot be used.
+        BrokenFileError: the set, a checkpoint or a prior is damaged.
+        MissingAssetError: `codebook` needs both priors in `out`.
+    """
+    motions = read_motion_set(data)
+    match what:
+        case "pose":
+            weights, checkpoint = out / "pose_prior.safetensors", out / "pose_prior.checkpoint"
+            curve = train_pose_prior(
+                motions, weights, steps=steps or POSE_STEPS, seed=seed, checkpoint=checkpoint, reporter=reporter
+            )
+            return _finished(weights, checkpoint, curve, POSE_KEYS, "pose prior", plot)
+        case "motion":
+            weights, checkpoint = out / "motion_vae.safetensors", out / "motion_vae.checkpoint"
+            curve = train_motion_vae(
+                motions, weights, steps=steps or MOTION_STEPS, seed=seed, checkpoint=checkpoint, reporter=reporter
+            )
+            return _finished(weights, checkpoint, curve, MOTION_KEYS, "motion VAE", plot)
+        case _:
+            prior = load_open_prior(out / "pose_prior.safetensors")
+            vae = load_motion_vae(out / "motion_vae.safetensors")
+            return [
+                make_pose_codebook(prior, motions, out / "pose_codebook.safetensors", seed=seed),
+                make_motion_codebook(vae, motions, out / "motion_codebook.safetensors"),
+            ]
+
+
+def _finished(
+    weights: Path, checkpoint: Path, curve: Curve, keys: tuple[str, ...], title: str, plot: Path | None
+) -> list[Path]:
+    checkpoint.unlink(missing_ok=True)
+    written = [weights]
+    if plot is not None:
+        stem = weights.stem
+        written.append(plot_curve(curve, keys, title, plot / f"{stem}.png"))
+        written.append(write_whole(plot / f"{stem}.json", json.dumps(curve, indent=1).encode()))
+    return written
