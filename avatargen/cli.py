@@ -1,6 +1,7 @@
 """The command line: parse, call one function, print the folder. Starts without torch."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -63,6 +64,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
+    # Threads that wait must sleep: on a machine with other work, spinning made a step up to ten times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["train"]:
         return _guarded(lambda: _train(arguments[1:]))

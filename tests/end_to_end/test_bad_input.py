@@ -29,7 +29,7 @@ def run(capsys, *arguments):
         (["--shape", "tall", "--set", "implicit.stps=3"], "unknown key 'implicit.stps'"),
         (["--shape", "tall", "--set", "seed"], "key=value"),
         (["--shape", "tall", "--config", "gone.conf"], "no such configuration file"),
-        (["train", "everything"], "shape or guidance"),
+        (["train", "everything"], "shape | guidance"),
     ],
 )
 def test_bad_input_is_told_and_changes_nothing(capsys, tmp_path, monkeypatch, arguments, words):
