@@ -51,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_argument(
         "--guidance", metavar="NAME", help="auto (default), embedded, clip:ViT-B/32, openclip:NAME:PRETRAINED"
     )
+    models.add_argument("--guidance-weights", metavar="FILE", help="a weight file of your own for clip or openclip")
     models.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda")
     config = parser.add_argument_group("configuration")
     config.add_argument("--config", metavar="FILE", help="a HOCON file with the keys to change")
@@ -86,6 +87,9 @@ def _generate(args: argparse.Namespace) -> int:
     from avatargen.api import generate
     from avatargen.core.progress import Silent, Terminal
 
+    overrides = list(args.overrides)
+    if args.guidance_weights:
+        overrides.append(f"guidance.weights={args.guidance_weights}")
     result = generate(
         args.shape,
         args.appearance,
@@ -98,7 +102,7 @@ def _generate(args: argparse.Namespace) -> int:
         device=args.device,
         describe_as=args.describe,
         config=args.config,
-        overrides=args.overrides,
+        overrides=overrides,
         resume=args.resume,
         reporter=Silent() if args.quiet else Terminal(),
     )
