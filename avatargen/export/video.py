@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -29,7 +29,7 @@ from avatargen.core.progress import Reporter, Silent, stage
 from avatargen.core.settings import VideoSettings
 from avatargen.core.values import Mesh, Motion, RiggedMesh
 from avatargen.render.cameras import Cameras, orbit
-from avatargen.render.picture import Surface, render_mesh, surface_of
+from avatargen.render.picture import Surface, coarser, render_mesh, surface_of, texels_per_metre
 from avatargen.render.silhouettes import Edges, mesh_edges
 from avatargen.render.studio import contact_shadow, fitting_distance, studio_background
 
@@ -53,6 +53,14 @@ def figure_of(mesh: Mesh) -> Figure:
     """Faces, look and edges of `mesh` as tensors."""
     faces = torch.from_numpy(mesh.faces.astype(np.int64))
     return Figure(faces, surface_of(mesh), mesh_edges(faces))
+
+
+def seen_from(figure: Figure, vertices: Float[Tensor, "v 3"], camera: Cameras, distance: float, many: int) -> Figure:
+    """The figure with a texture about as fine as the samples of a picture from `distance`: finer ones flicker."""
+    samples = float(camera.focal[0]) * many / distance
+    factor = texels_per_metre(figure.surface, vertices, figure.faces) / samples
+    # Charts keep a few texels' distance, so an average over more than four would mix them.
+    return replace(figure, surface=coarser(figure.surface, 4 if factor > 3 else 2 if factor > 1.5 else 1))
 
 
 def draw_frame(
@@ -118,6 +126,7 @@ def turntable(avatar: Mesh | RiggedMesh, path: Path, settings: VideoSettings, re
         fitting_distance(vertices, target, float(a), _ELEVATION_DEG, FOV_DEG, aspect) for a in range(0, 360, 15)
     )
     cameras = orbit(azimuths, _ELEVATION_DEG, distance, target, FOV_DEG, _size(settings))
+    figure = seen_from(figure, vertices, cameras, distance, settings.supersample)
 
     def draw(index: int) -> Frame:
         return draw_frame(figure, vertices, cameras[index], settings.supersample)
@@ -157,6 +166,7 @@ def posed_video(
     figure = figure_of(mesh)
     targets, distance = follow(frames, fps / stride, settings.width / settings.height)
     cameras = orbit(_MOTION_AZIMUTH_DEG, _ELEVATION_DEG, distance, targets, FOV_DEG, _size(settings))
+    figure = seen_from(figure, frames[0], cameras, distance, settings.supersample)
 
     def draw(index: int) -> Frame:
         return draw_frame(figure, frames[index], cameras[index], settings.supersample, targets[index], 0.16)

@@ -1,6 +1,6 @@
 """One call from a mesh to pictures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -42,6 +42,26 @@ def surface_of(mesh: Mesh) -> Surface:
     if mesh.vertex_colors is not None:
         return Surface(torch.from_numpy(np.asarray(mesh.vertex_colors, dtype=np.float32)))
     return Surface()
+
+
+def texels_per_metre(surface: Surface, vertices: Float[Tensor, "v 3"], faces: Integer[Tensor, "f 3"]) -> float:
+    """How fine a texture is on the surface, as a mean over its area; 0 without a texture."""
+    if surface.texture is None or surface.uvs is None or surface.uv_faces is None:
+        return 0.0
+    a, b, c = vertices[faces].unbind(1)
+    area = 0.5 * torch.linalg.cross(b - a, c - a).norm(dim=-1).sum()
+    height, width = surface.texture.shape[:2]
+    u, v = (surface.uvs[surface.uv_faces] * surface.uvs.new_tensor([width, height])).unbind(-1)
+    flat = 0.5 * ((u[:, 1] - u[:, 0]) * (v[:, 2] - v[:, 0]) - (u[:, 2] - u[:, 0]) * (v[:, 1] - v[:, 0])).abs().sum()
+    return float((flat / area.clamp(min=1e-12)).sqrt())
+
+
+def coarser(surface: Surface, factor: int) -> Surface:
+    """The same look with `factor` times fewer texels along each side, averaged, for pictures from afar."""
+    if surface.texture is None or factor <= 1 or min(surface.texture.shape[:2]) < factor:
+        return surface
+    small = avg_pool2d(surface.texture.permute(2, 0, 1)[None], factor)[0].permute(1, 2, 0)
+    return replace(surface, texture=small.contiguous())
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ import trimesh
 
 from avatargen.core.rng import stream
 from avatargen.render.cameras import orbit
-from avatargen.render.picture import Surface, draw_mesh, render_mesh
+from avatargen.render.picture import Surface, coarser, draw_mesh, render_mesh, texels_per_metre
 
 RED, BLUE = torch.tensor([1.0, 0, 0]), torch.tensor([0, 0, 1.0])
 
@@ -113,7 +113,7 @@ def test_supersampling_gives_the_mean_of_the_large_picture():
 
 
 def test_depth_normals_and_mask_describe_the_nearest_surface():
-    vertices, faces = as_tensors(trimesh.creation.icosphere(5, 0.5), torch.float64)
+    vertices, faces = as_tensors(trimesh.creation.icosphere(4, 0.5), torch.float64)
     for many in (1, 3):
         picture = draw_mesh(vertices, faces, orbit(0.0, distance=2.0, size=33, dtype=torch.float64), supersample=many)
         assert picture.depth[0, 0, 16, 16].item() == pytest.approx(1.5, abs=2e-3)
@@ -147,3 +147,27 @@ def test_an_empty_view_shows_the_background():
     vertices, faces, _ = figure()
     image = render_mesh(vertices + 100, faces, orbit(0.0, size=16), background="grey")
     torch.testing.assert_close(image, torch.full_like(image, 0.5))
+
+
+def test_the_fineness_of_a_texture_is_its_texels_over_its_metres():
+    vertices = torch.tensor([[-1.0, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]])
+    faces = torch.tensor([[0, 1, 2], [0, 2, 3]])
+    uvs = torch.tensor([[0.0, 0], [0.5, 0], [0.5, 0.5], [0, 0.5]])
+    surface = Surface(texture=torch.zeros(64, 64, 3), uvs=uvs, uv_faces=faces)
+    assert texels_per_metre(surface, vertices, faces) == pytest.approx(16.0)
+    assert texels_per_metre(Surface(), vertices, faces) == 0
+
+
+def test_a_coarser_texture_is_the_mean_of_its_texels_and_looks_the_same_from_afar():
+    vertices = torch.tensor([[-1.0, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]])
+    faces = torch.tensor([[0, 1, 2], [0, 2, 3]])
+    uvs = torch.tensor([[0.0, 0], [1, 0], [1, 1], [0, 1]])
+    texture = torch.rand(64, 64, 3, generator=stream(0, "texture"))
+    fine = Surface(texture=texture, uvs=uvs, uv_faces=faces)
+    small = coarser(fine, 4)
+    torch.testing.assert_close(small.texture[3, 5], texture[12:16, 20:24].mean((0, 1)))
+    cameras = orbit(0.0, distance=6.0, size=16)
+    truth = draw_mesh(vertices, faces, cameras, fine, light=None, supersample=16).image
+    error = [(draw_mesh(vertices, faces, cameras, s, light=None).image - truth).abs().mean() for s in (fine, small)]
+    assert error[1] < 0.6 * error[0]
+    assert coarser(Surface(), 4).texture is None

@@ -94,10 +94,10 @@ def test_the_studio_is_brightest_towards_its_key_never_clips_and_never_blackens(
     white = shade(torch.ones_like(normals), normals, Studio(), cameras)
     assert white.max() < 1
     assert white.min() > 0.4
-    best = normals[0, 0, white.sum(-1).argmax()]
-    assert best[0] < 0  # key from the viewer's left
-    assert best[1] > 0
-    assert best[2] > 0
+    ahead = normals[..., 2] > 0.3  # what the camera sees well; along the outline the rim light may be brighter
+    best = normals[ahead][white[ahead].sum(-1).argmax()]
+    assert best[0] < -0.1  # key from the viewer's left
+    assert best[1] > 0.2
     dark = shade(torch.full_like(normals, 0.2), normals, Studio(), cameras)
     assert (dark < white).all()
 
