@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _USAGE = """motiongen TEXT [--out FILE.bvh|.npz] [options]
        motiongen import FILES --out set.npz
-       motiongen train pose|motion|codebook --data set.npz --out FOLDER"""
+       motiongen train pose|motion|codebook|features --data set.npz --out FOLDER"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -116,8 +116,8 @@ def _import(given: list[str]) -> int:
 
 def _train(given: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="motiongen train", description="Train a prior or make the codebooks.")
-    parser.add_argument("what", choices=("pose", "motion", "codebook"))
-    parser.add_argument("--data", type=Path, required=True, help="a motion set: motiongen import FILES --out set.npz")
+    parser.add_argument("what", choices=("pose", "motion", "codebook", "features"))
+    parser.add_argument("--data", type=Path, help="a motion set: motiongen import FILES --out set.npz")
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights")
     parser.add_argument("--steps", type=int, default=None)
     parser.add_argument("--seed", type=int, default=0)

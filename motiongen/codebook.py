@@ -180,14 +180,7 @@ def pose_features(
     reporter: Reporter,
 ) -> Float[Tensor, "n d"]:
     """Guidance features of a pose codebook's entries: shipped with the package, cached, or made now."""
-    key = cache_key(
-        format=_FORMAT,
-        guidance=guidance.name,
-        guidance_version=guidance.version,
-        body=puppet.version,
-        codebook=codebook.version,
-        views=tuple(azimuths_deg),
-    )
+    key = _features_key(guidance, puppet, codebook, azimuths_deg)
     shipped = _shipped(key, len(codebook.latents))
     if shipped is not None:
         return shipped
@@ -198,6 +191,33 @@ def pose_features(
         return picture_features(guidance, puppet, poses, azimuths_deg, reporter, "poses")
 
     return cached(f"{key}-{len(codebook.latents)}", "poses", make, reporter)
+
+
+def _features_key(guidance: Guidance, puppet: Puppet, codebook: PoseCodebook, azimuths_deg: Sequence[float]) -> str:
+    return cache_key(
+        format=_FORMAT,
+        guidance=guidance.name,
+        guidance_version=guidance.version,
+        body=puppet.version,
+        codebook=codebook.version,
+        views=tuple(azimuths_deg),
+    )
+
+
+def save_pose_features(
+    path: Path,
+    guidance: Guidance,
+    puppet: Puppet,
+    prior: PosePrior,
+    codebook: PoseCodebook,
+    azimuths_deg: Sequence[float],
+    reporter: Reporter,
+) -> Path:
+    """Write the features of a codebook's entries in the form that ships with the package."""
+    features = pose_features(guidance, puppet, prior, codebook, azimuths_deg, reporter)
+    return save_tensors(
+        path, {"value": features.half()}, {"key": _features_key(guidance, puppet, codebook, azimuths_deg)}
+    )
 
 
 def _shipped(key: str, count: int) -> Tensor | None:

@@ -36,9 +36,10 @@ from motiongen.codebook import (
     picture_features,
     pose_features,
 )
+from motiongen.extend import extend
 from motiongen.motion_features import RATE
-from motiongen.motion_vae import MotionVae, load_motion_vae
-from motiongen.optimize import Goal, full_rotations, intensity, optimise, view_azimuths
+from motiongen.motion_vae import FRAMES, MotionVae, load_motion_vae
+from motiongen.optimize import Goal, full_rotations, intensity, optimise, view_azimuths, window
 from motiongen.physics import detect_contacts, ground, lock_feet
 from motiongen.pose_prior import DATA, PosePrior, load_open_prior, load_vposer
 from motiongen.puppet import Puppet, make_puppet
@@ -180,8 +181,7 @@ def choose_starts(
     scores = (told + settings.word_weight * shared)[motions.clip]
     wanted = max(1, settings.starts - settings.prior_starts)
     short = rank_motions(scores, motions.clip, max(settings.shortlist, wanted), _PER_CLIP)
-    frames = round(settings.seconds * RATE)
-    poses = key_frames(models.vae, motions.latents[short], frames, 3)
+    poses = key_frames(models.vae, motions.latents[short], window(settings), 3)
     seen = picture_features(guidance, puppet, poses.flatten(0, 1), (30.0,), reporter, "starts")
     looks = (seen @ feature.T)[:, 0].unflatten(0, (-1, 3)).max(1).values
     total = scores[short] + settings.image_weight * standard(looks)
@@ -204,7 +204,7 @@ def _prior_draws(latents: Tensor, count: int, noise: torch.Generator) -> Tensor:
 
 @torch.no_grad()
 def _lively(vae: MotionVae, starts: Tensor, settings: MotionSettings) -> Float[Tensor, " s"]:
-    clip = vae.motion(starts, round(settings.seconds * RATE))
+    clip = vae.motion(starts, window(settings))
     return settings.intensity * intensity(clip, vae.offsets)
 
 
@@ -213,7 +213,8 @@ def finish_motion(
     latent: Float[Tensor, " z"], vae: MotionVae, puppet: Puppet, settings: MotionSettings, name: str
 ) -> Motion:
     """Decode, put on the body's legs, resample, then feet and floor."""
-    clip = vae.motion(latent[None], round(settings.seconds * RATE))
+    frames = round(settings.seconds * RATE)
+    clip = extend(vae.motion(latent[None], min(frames, FRAMES)), frames)
     rotations = full_rotations(clip.rotations[0])
     root = clip.root[0] * puppet.pelvis_height
     motion = Motion(

@@ -19,7 +19,7 @@ from avatargen.guidance.losses import similarity_loss
 from avatargen.guidance.model import Guidance
 from motiongen.candidates import Candidates
 from motiongen.motion_features import ANKLES, FEET, RATE, Clip, joint_positions
-from motiongen.motion_vae import MotionVae
+from motiongen.motion_vae import FRAMES, MotionVae
 from motiongen.puppet import Puppet, pictures
 
 BODY = slice(1, 22)
@@ -95,7 +95,7 @@ def optimise(
     reporter: Reporter,
 ) -> Optimised:
     """Adam on the latents of all starts at once; see `MotionSettings` for the weights."""
-    frames = round(settings.seconds * RATE)
+    frames = window(settings)
     latents = starts.clone().requires_grad_()
     optimizer = torch.optim.Adam([latents], lr=settings.latent_rate)
     frame_rows = steady_frames(frames, settings.score_frames)
@@ -155,9 +155,14 @@ def full_rotations(rotations: Float[Tensor, "*b 22 3 3"]) -> Float[Tensor, "*b 2
     return torch.cat((rotations, eye.expand(*rotations.shape[:-3], 2, 3, 3)), dim=-3)
 
 
+def window(settings: MotionSettings) -> int:
+    """Frames that are optimised: the length asked for, at most one window of the VAE."""
+    return min(FRAMES, round(settings.seconds * RATE))
+
+
 def steady_frames(frames: int, count: int) -> list[int]:
     """Frames spread evenly over a motion, without its very ends."""
-    return [round((index + 0.5) * frames / count) for index in range(count)]
+    return [int((index + 0.5) * frames / count) for index in range(count)]
 
 
 @torch.no_grad()

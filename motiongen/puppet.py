@@ -67,7 +67,7 @@ def make_puppet(body: BodyModel, betas: Float[Tensor, " n"] | None = None, faces
         colors=base_colors(body).cpu().float()[nearest],
         joints=joints.float() - floor,
         parents=body.parents,
-        version=f"{body.kind}-{body.version}-{faces}-1",
+        version=f"{body.kind}-{body.version}-{faces}-2",
     )
 
 
@@ -76,25 +76,17 @@ def pictures(
     rotations: Float[Tensor, "b j 3 3"],
     azimuths_deg: Sequence[float],
     size: int,
-    *,
-    follow: Float[Tensor, "b 3"] | None = None,
     elevation_deg: float = 5.0,
 ) -> Float[Tensor, "n 3 size size"]:
     """Pictures of poses, pose by pose and view by view (n = b * views); differentiable in the rotations.
 
     Cameras look at the middle of each posed body and stay at one distance, so that sitting looks smaller than
-    standing. `follow` moves bodies first (pelvis positions in metres).
+    standing.
     """
-    vertices = puppet.pose(rotations, follow)
-    with torch.no_grad():
-        middle = 0.5 * (vertices.amin(1) + vertices.amax(1))
-        views = len(azimuths_deg)
-        cameras = orbit(
-            torch.tensor(list(azimuths_deg)).repeat(len(vertices)),
-            elevation_deg,
-            _DISTANCE,
-            middle.repeat_interleave(views, 0),
-            _FIELD_OF_VIEW,
-            size,
-        )
+    vertices = puppet.pose(rotations)
+    # The body is brought to the camera, not the camera to the body, so that gradients know of it.
+    vertices = vertices - 0.5 * (vertices.amin(1, keepdim=True) + vertices.amax(1, keepdim=True))
+    views = len(azimuths_deg)
+    azimuths = torch.tensor(list(azimuths_deg)).repeat(len(vertices))
+    cameras = orbit(azimuths, elevation_deg, _DISTANCE, (0.0, 0.0, 0.0), _FIELD_OF_VIEW, size)
     return render_mesh(vertices.repeat_interleave(views, 0), puppet.faces, cameras, puppet.colors)

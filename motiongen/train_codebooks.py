@@ -55,7 +55,7 @@ def codebook_windows(motions: MotionSet, clips: list[int]) -> tuple[Int[Tensor, 
 def _lively_places(motions: MotionSet, clip: int, length: int) -> list[float]:
     begins = list(range(0, length - FRAMES + 1, _STRIDE))
     windows = cut_windows(
-        motions, torch.full((len(begins),), clip), torch.tensor(begins)[:, None] + torch.arange(FRAMES)
+        motions, torch.full((len(begins),), clip), (torch.tensor(begins)[:, None] + torch.arange(FRAMES)).float()
     )
     speed = intensity(windows, standard_offsets())
     most = min(_PER_CLIP, 1 + (length - FRAMES) // 60)

@@ -3,10 +3,17 @@
 import json
 from pathlib import Path
 
+from avatargen.body.open_body import load_open_body
+from avatargen.core.errors import InputError
 from avatargen.core.files import write_whole
 from avatargen.core.progress import Reporter
+from avatargen.core.settings import GuidanceSettings, MotionSettings
+from avatargen.guidance.load import load_guidance
+from motiongen.codebook import SHIPPED_FEATURES, load_pose_codebook, save_pose_features
 from motiongen.motion_vae import load_motion_vae
+from motiongen.optimize import view_azimuths
 from motiongen.pose_prior import load_open_prior
+from motiongen.puppet import make_puppet
 from motiongen.train_codebooks import make_motion_codebook, make_pose_codebook
 from motiongen.train_motion import train_motion_vae
 from motiongen.train_pose import train_pose_prior
@@ -20,9 +27,9 @@ MOTION_KEYS = ("rotation [deg]", "joints [cm]", "drift [cm/s]", "wrist speed kep
 
 
 def run_stage(
-    what: str, data: Path, out: Path, steps: int | None, seed: int, plot: Path | None, reporter: Reporter
+    what: str, data: Path | None, out: Path, steps: int | None, seed: int, plot: Path | None, reporter: Reporter
 ) -> list[Path]:
-    """Run the stage `pose`, `motion` or `codebook`; returns the files written.
+    """Run the stage `pose`, `motion`, `codebook` or `features`; returns the files written.
 
     Training resumes from `*.checkpoint` in `out` where there is one, and removes it when it is done.
 
@@ -31,6 +38,10 @@ def run_stage(
         BrokenFileError: the set, a checkpoint or a prior is damaged.
         MissingAssetError: `codebook` needs both priors in `out`.
     """
+    if what == "features":
+        return [_shipped_features(out, reporter)]
+    if data is None:
+        raise InputError(f"motiongen train {what} needs a motion set: --data set.npz")
     motions = read_motion_set(data)
     match what:
         case "pose":
@@ -52,6 +63,16 @@ def run_stage(
                 make_pose_codebook(prior, motions, out / "pose_codebook.safetensors", seed=seed),
                 make_motion_codebook(vae, motions, out / "motion_codebook.safetensors"),
             ]
+
+
+def _shipped_features(out: Path, reporter: Reporter) -> Path:
+    """What the embedded guidance sees in the first 1,024 poses, so that a first run need not look at them."""
+    defaults = MotionSettings()
+    book = load_pose_codebook(out / "pose_codebook.safetensors").first(defaults.codebook_entries)
+    guidance = load_guidance(GuidanceSettings(model="embedded"))
+    prior, puppet = load_open_prior(out / "pose_prior.safetensors"), make_puppet(load_open_body())
+    views = view_azimuths(defaults.codebook_views)
+    return save_pose_features(out / SHIPPED_FEATURES.name, guidance, puppet, prior, book, views, reporter)
 
 
 def _finished(

@@ -7,7 +7,6 @@ A set is what `motiongen import` writes: `axis_angle` [T, 24, 3], `root_position
 
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from avatargen.core.errors import BrokenFileError, InputError
+from avatargen.core.npz import read_npz
 from avatargen.core.rotations import matrix_from_6d, matrix_from_axis_angle, sixd_from_matrix
 from motiongen.motion_features import JOINTS, RATE, Clip, heading, yaw_matrix
 
@@ -58,11 +58,10 @@ def read_motion_set(path: Path) -> MotionSet:
     """
     if not path.is_file():
         raise InputError(f"motion set not found: {path}\n  Make one: motiongen import FILES --out set.npz")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            data = {key: file[key] for key in _KEYS}
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise BrokenFileError(f"{path} is not a motion set: {error}") from error
+    data = read_npz(path)
+    missing = [key for key in _KEYS if key not in data]
+    if missing:
+        raise BrokenFileError(f"{path} is not a motion set: it has no {missing[0]!r}")
     frames, clips = len(data["axis_angle"]), len(data["clip_start"]) - 1
     if data["axis_angle"].shape != (frames, 24, 3) or data["root_position"].shape != (frames, 3):
         raise BrokenFileError(f"{path}: axis_angle {data['axis_angle'].shape} or root_position has a wrong shape")

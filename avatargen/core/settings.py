@@ -75,7 +75,7 @@ class ImplicitSettings:
     """Node spacing of the body's distance grid."""
     detail_mm: float = 1.5
     """Node spacing of the finer grid around the head, which keeps eyelids and lips."""
-    shape_levels_mm: tuple[float, ...] = (64.0, 32.0, 16.0)
+    shape_levels_mm: tuple[float, ...] = (64.0, 32.0, 16.0, 8.0)
     """Cell sizes of the geometry's levels."""
     color_levels_mm: tuple[float, ...] = (96.0, 48.0, 24.0, 12.0, 6.0)
     """Cell sizes of the color's levels; the finest sets how crisp borders are."""
@@ -113,6 +113,8 @@ class ImplicitSettings:
     """Color differences between neighbouring points of the body."""
     bend_weight: float = 0.5
     """Roughness of the growth."""
+    relief_weight: float = 1.0
+    """Cloth and hair get their usual thickness where the color has left the body's own look; 0: paint stays flat."""
     plain_weight: float = 0.002
     """Pull of colors towards the body's own look."""
     checkpoint_every: int = 50
@@ -155,7 +157,7 @@ class MotionSettings:
     """open | vposer: which pose prior draws the candidates; vposer reads the user's file in `body.folder`"""
     codebook_entries: int = 1024
     """How many poses are scored; at most what the codebook holds."""
-    codebook_views: int = 3
+    codebook_views: int = 2
     """Views per pose; the mean of their features is scored."""
     candidates: int = 5
     """Poses the motion shall pass through, best first."""
