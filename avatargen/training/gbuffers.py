@@ -22,9 +22,11 @@ from avatargen.body.skeleton import A_POSE
 from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.rng import numpy_stream
 from avatargen.core.rotations import matrix_from_axis_angle
+from avatargen.guidance.embedded.slots import TRAITS
 from avatargen.render.cameras import orbit
 from avatargen.render.raster import interpolate, rasterize
 from avatargen.render.shading import vertex_normals
+from avatargen.training.light_body import LightBody, lighten
 from avatargen.training.traits import traits_of
 
 SIZE = 128
@@ -187,12 +189,100 @@ def make_buffers(path: Path, seed: int, bodies: int, motions: Float[np.ndarray, 
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         jobs = [pool.submit(_worker, seed, f"{path.stem}/{i}", share, motions) for i in range(workers)]
         parts = [job.result() for job in jobs]
-    joined = {key: np.concatenate([getattr(p, key) for p in parts]) for key in Buffers.__dataclass_fields__}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, allow_pickle=False, **joined)
-    return Buffers(**joined)
+    return _keep(path, parts)
 
 
 def _worker(seed: int, name: str, bodies: int, motions: np.ndarray) -> Buffers:
     torch.set_num_threads(1)
     return render_buffers(seed, name, bodies, motions)
+
+
+def render_pose_buffers(seed: int, name: str, motions: Float[np.ndarray, "f 24 3"], views: int = 2) -> Buffers:
+    """Whole-body views of every frame of `motions`, mostly from the front, on random light bodies (no traits)."""
+    generator = numpy_stream(seed, f"gbuffers/{name}")
+    body = load_open_body()
+    light = lighten(body)
+    rotations = matrix_from_axis_angle(torch.from_numpy(motions))
+    with torch.no_grad():
+        joints = canonical_joints(rotations, body).numpy()
+    faces, normals = [], []
+    for i in range(len(motions)):
+        betas = torch.from_numpy(np.clip(generator.normal(0, 0.7, (1, body.num_betas)), -2, 2).astype(np.float32))
+        with torch.no_grad():
+            vertices, posed = light.pose(betas, rotations[i : i + 1])
+            face, normal = _render_whole(generator, light, vertices, posed, views)
+        faces.append(face)
+        normals.append(normal)
+    count = len(motions) * views
+    return Buffers(
+        face=np.concatenate(faces),
+        normal=np.concatenate(normals),
+        kind=np.zeros(count, dtype=np.uint8),
+        joints=np.repeat(joints, views, 0),
+        traits=np.zeros((count, len(TRAITS)), dtype=np.float32),
+        standing=np.zeros(count, dtype=np.uint8),
+    )
+
+
+def _render_whole(
+    generator: np.random.Generator, light: LightBody, vertices: Tensor, joints: Tensor, views: int
+) -> tuple[np.ndarray, np.ndarray]:
+    low, high = vertices.amin(0), vertices.amax(0)
+    fov = generator.uniform(20, 45, views)
+    half = np.where(
+        generator.random(views) < 0.5, 1.09, float((high - low).max() / 2) * generator.uniform(1, 1.4, views)
+    )
+    frontal = np.where(
+        generator.random(views) < 0.75, generator.uniform(-70, 70, views), generator.uniform(-180, 180, views)
+    )
+    cameras = orbit(
+        (heading_deg(joints) + frontal).tolist(),
+        np.clip(generator.normal(5, 6, views), -10, 25).tolist(),
+        (half / np.tan(np.radians(fov) / 2)).tolist(),
+        (low + high)[None] / 2 + torch.from_numpy(generator.normal(0, 0.04, (views, 3)).astype(np.float32)),
+        fov.tolist(),
+        SIZE,
+    )
+    fragments = rasterize(vertices, light.faces, cameras)
+    normal = interpolate(vertex_normals(vertices, light.faces), light.faces, fragments)
+    local = torch.einsum(
+        "bhwi,bij->bhwj", torch.nn.functional.normalize(normal, dim=-1), cameras.world_from_camera[:, :3, :3]
+    )
+    face = torch.where(fragments.face >= 0, light.original[fragments.face.clamp(min=0)] + 1, 0)
+    return face.numpy().astype(np.uint16), (local * 127).round().numpy().astype(np.int8)
+
+
+def heading_deg(joints: Float[Tensor, "24 3"]) -> float:
+    """Azimuth that a posed body's trunk faces: 0 is +Z, 90 is +X."""
+    across = joints[_JOINT["left_hip"]] - joints[_JOINT["right_hip"]]
+    across = across + joints[_JOINT["left_shoulder"]] - joints[_JOINT["right_shoulder"]]
+    return math.degrees(math.atan2(-float(across[2]), float(across[0])))
+
+
+def make_pose_buffers(path: Path, seed: int, motions: Float[np.ndarray, "f 24 3"], workers: int = 2) -> Buffers:
+    """Pose buffers kept in `path` (npz), rendered by `workers` processes when they are not there yet."""
+    if path.exists():
+        with np.load(path, allow_pickle=False) as archive:
+            return Buffers(**{key: archive[key] for key in archive.files})
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        shares = np.array_split(motions, workers)
+        jobs = [pool.submit(_pose_worker, seed, f"{path.stem}/{i}", part) for i, part in enumerate(shares)]
+        parts = [job.result() for job in jobs]
+    return _keep(path, parts)
+
+
+def _pose_worker(seed: int, name: str, motions: np.ndarray) -> Buffers:
+    torch.set_num_threads(1)
+    return render_pose_buffers(seed, name, motions)
+
+
+def join(*parts: Buffers) -> Buffers:
+    """Several buffers as one."""
+    return Buffers(**{key: np.concatenate([getattr(p, key) for p in parts]) for key in Buffers.__dataclass_fields__})
+
+
+def _keep(path: Path, parts: list[Buffers]) -> Buffers:
+    joined = join(*parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, allow_pickle=False, **{key: getattr(joined, key) for key in Buffers.__dataclass_fields__})
+    return joined

@@ -24,7 +24,7 @@ from avatargen.core.progress import Reporter, Silent, Terminal, stage
 from avatargen.core.rng import numpy_stream, stream
 from avatargen.guidance.embedded.image_tower import ImageTower, channels_last
 from avatargen.guidance.embedded.slots import BACKGROUND, SLOT_ID
-from avatargen.training.gbuffers import make_buffers
+from avatargen.training.gbuffers import join, make_buffers, make_pose_buffers
 from avatargen.training.motions import clips_of, even_frames, read_motions
 from avatargen.training.pictures import Batch, Source
 from avatargen.training.pose_words import train_pose_words
@@ -41,7 +41,9 @@ class Plan:
     minutes: float = 40.0
     seed: int = 0
     bodies: int = 1400
-    query_bodies: int = 800
+    frames_per_clip: int = 8
+    """Poses of each clip that are rendered besides, in whole-body views."""
+    query_bodies: int = 320
     painted: int = 16
     queries: int = 4
     workers: int = 2
@@ -210,6 +212,8 @@ def _source(plan: Plan, motions: Path, out: Path, name: str) -> Source:
     clips = read_motions(motions)
     frames = even_frames(clips, clips_of(clips, "train"), 8, numpy_stream(plan.seed, "frames"))
     buffers = make_buffers(out / "train.npz", plan.seed + 1, plan.bodies, frames)
+    frames = even_frames(clips, clips_of(clips, "train"), plan.frames_per_clip, numpy_stream(plan.seed, "poses"))
+    buffers = join(buffers, make_pose_buffers(out / "poses.npz", plan.seed + 3, frames))
     images, traits = make_queries(out / "query_train.npz", plan.seed + 2, plan.query_bodies)
     return Source(buffers, images, traits, stream(plan.seed, f"guidance/batches/{name}"))
 

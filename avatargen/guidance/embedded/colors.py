@@ -13,8 +13,8 @@ from torch import Tensor
 
 _PERIOD = 520.0
 """Longer than twice the widest difference along an axis, so that no color is near its own echo."""
-_HARMONICS = 8
-_WIDTHS = ((22.0, 0.25), (55.0, 0.35), (120.0, 0.4))
+_HARMONICS = 12
+_WIDTHS = ((20.0, 0.4), (50.0, 0.3), (120.0, 0.3))
 """Standard deviations in Lab units, and their shares."""
 _AXES = ((1.7, 0.34), (1.0, 0.33), (1.0, 0.33))
 """Scale and share of L, a and b. L spans 100 units where a and b span 200."""
@@ -53,7 +53,7 @@ def _spectrum() -> list[float]:
 _SPECTRUM = _spectrum()
 
 
-def color_features(lab: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 48"]:
+def color_features(lab: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 72"]:
     """Unit vectors of Lab colors."""
     base = 2 * math.pi / _PERIOD
     parts = []
@@ -65,6 +65,6 @@ def color_features(lab: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 48"]:
     return torch.stack(parts, dim=-1)
 
 
-def features_of_srgb(color: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 48"]:
+def features_of_srgb(color: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 72"]:
     """Unit vectors of sRGB colors in 0..1."""
     return color_features(lab_from_srgb(color))

@@ -31,6 +31,9 @@ _VISIBLE = (0.0006, 0.003)
 _NOTHING_SAID = 0.12
 """The coordinate that keeps a text without content, such as "a person", from having length zero."""
 
+_SHADE = 8.0
+"""Added to a pixel's lightness (0..100) to give its weight in the mean color of its slot."""
+
 WIDTH = len(SLOTS) * COLOR_WIDTH + len(TRAITS) + POSE_WIDTH + 2
 
 
@@ -52,8 +55,11 @@ def slot_colors(
     low, high = _VISIBLE
     seen = ((mass / flat.shape[2] - low) / (high - low)).clamp(0.0, 1.0)
     seen = seen * seen * (3.0 - 2.0 * seen)
-    colors = color_features(lab_from_srgb(images.flatten(2).transpose(1, 2)))
-    return torch.bmm(flat / mass.clamp_min(1e-6)[..., None], colors), seen
+    lab = lab_from_srgb(images.flatten(2).transpose(1, 2))
+    # Lit pixels show the color, those in the shade little of it; black cloth is dark all over and loses nothing.
+    lit = flat * (lab[..., 0].detach() + _SHADE)[:, None]
+    weights = lit / lit.sum(2, keepdim=True).clamp_min(1e-6)
+    return torch.bmm(weights, color_features(lab)), seen
 
 
 class _Focus(torch.autograd.Function):
