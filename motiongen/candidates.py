@@ -52,6 +52,9 @@ _SMALL_WORDS = frozenset(
         "into",
         "over",
         "it",
+        "forward",
+        "forwards",
+        "ahead",
     ]
 )
 
