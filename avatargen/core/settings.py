@@ -39,14 +39,14 @@ class ShapeSettings:
 
     query: str = "search"
     """search | codebook_only (one best entry, as the original does)"""
-    codebook_size: int = 1024
-    """Bodies to compare the text with; 2048 is what the default codebook holds."""
+    codebook_size: int = 256
+    """Bodies to compare the text with (2048 at most); seen once per guidance, about 0.15 s each, then kept."""
     views: int = 4
     """Pictures of each body: front, three-quarter, side, back, in this order."""
     blend: int = 8
     """How many of the best entries are averaged before refinement."""
-    refine_steps: int = 24
-    """Gradient steps on the latent after the search; kept only where the score rises."""
+    refine_steps: int = 12
+    """Bodies tried near the best one; kept only where the score rises."""
     strength: float = 1.0
     """How far from the average person the text may go; 0 is the average, 1 as found."""
 
@@ -65,6 +65,8 @@ class ImplicitSettings:
     """Side of the pictures in pixels; 0: what the guidance looks at."""
     samples: int = 16
     """Samples per ray, all of them in a band around the surface."""
+    color_samples: int = 4
+    """Places per ray at which color is looked up; a divisor of `samples`, or 0 for all of them."""
     march_steps: int = 24
     """Steps along a ray to find that band."""
     encoding: str = "band"

@@ -14,12 +14,10 @@ from avatargen.shape.query import VERSION, query_vertices, render_query
 from avatargen.shape.vae import LATENT, ShapeSpace
 
 SIZE = 2048
-_SPREAD = 1.35
-"""Deviation of the bodies that are clustered: centres lie closer together than what they stand for."""
 
 
 def cluster(
-    points: Float[Tensor, "n d"], count: int, generator: torch.Generator, rounds: int = 12
+    points: Float[Tensor, "n d"], count: int, generator: torch.Generator, rounds: int = 8
 ) -> Float[Tensor, "count d"]:
     """Centres by k-means (Lloyd 1982), started at random points; an empty cluster moves to the farthest point."""
     start = torch.randperm(len(points), generator=generator)[:count]
@@ -69,9 +67,8 @@ def make_codebook(latents: Float[Tensor, "n d"], count: int, seed: int = 0) -> F
 def linear_space(body: BodyModel, seed: int = 0) -> ShapeSpace:
     """The space of a body without a trained one: its first betas are the latent."""
     latent = min(LATENT, body.num_betas)
-    drawn = _SPREAD * torch.randn(16 * SIZE, latent, generator=stream(seed, "shape/linear"))
-    codebook = make_codebook(drawn, SIZE, seed).to(body.template.device)
-    return ShapeSpace(body, None, codebook, "linear-1")
+    drawn = torch.randn(SIZE, latent, generator=stream(seed, "shape/linear"))
+    return ShapeSpace(body, None, drawn.to(body.template.device), "linear-1")
 
 
 def image_features(

@@ -38,6 +38,16 @@ _ADVERBS = (
     (r"\b(slightly|somewhat|a bit|a little|fairly|rather|quite|chubby|slim|athletic)\b", 0.7),
 )
 _NEUTRAL_WORDS = frozenset(("a", "an", "the", "average", "normal", "ordinary", "person", "human", "body", "somebody"))
+_PURITY = 0.6
+"""Cosine that a start may lack against another that changes nothing toward the text."""
+_RIDGES = (0.3, 1.0, 3.0, 30.0)
+"""Of the linear answers: little ridge disentangles (a tall woman), much follows what is most visible (muscles)."""
+_VOCABULARY = (
+    "tall", "short", "fat", "thin", "obese", "skinny", "muscular", "weak", "strong", "athletic", "heavy", "a man",
+    "a woman", "an old person", "a young person", "a child", "broad shoulders", "narrow shoulders", "long legs",
+    "short legs", "wide hips", "narrow hips", "a big belly", "a slim waist", "a large head", "a small head",
+)  # fmt: skip
+"""Words for bodies: what none of them touches in feature space is no shape, and changes there are noise."""
 _DAMPING = 0.02
 """Ridge of the linear model, as a share of its mean eigenvalue."""
 
@@ -50,16 +60,24 @@ class _Question:
     space: ShapeSpace
     guidance: Guidance
     views: int
-    direction: Float[Tensor, " d"]
-    """Unit change of the text feature."""
+    direction: Float[Tensor, " k"]
+    """Unit change of the text feature, in `axes`."""
     neutral: Float[Tensor, "views d"]
     """What the average body looks like."""
+    axes: Float[Tensor, "k d"] | None
+    """Where changes are compared; None is all of feature space."""
 
-    def changes(self, latents: Float[Tensor, "b z"]) -> Float[Tensor, "b views d"]:
-        """Change of the pictures against the average body."""
-        return image_features(self.body, self.space.decode(latents), self.guidance, self.views) - self.neutral
+    def against_average(self, features: Float[Tensor, "b views d"]) -> Float[Tensor, "b views k"]:
+        """Change of the pictures against those of the average body."""
+        change = features - self.neutral
+        return change if self.axes is None else change @ self.axes.T
 
-    def cosines(self, changes: Float[Tensor, "b views d"]) -> Float[Tensor, " b"]:
+    def changes(self, latents: Float[Tensor, "b z"]) -> Float[Tensor, "b views k"]:
+        """The same for bodies that are rendered now."""
+        seen = image_features(self.body, self.space.decode(latents), self.guidance, self.views)
+        return self.against_average(seen)
+
+    def cosines(self, changes: Float[Tensor, "b views k"]) -> Float[Tensor, " b"]:
         """Direction score, averaged over the views; -1..1."""
         return (unit(changes) @ self.direction).mean(1)
 
@@ -70,6 +88,14 @@ def text_direction(text: str, guidance: Guidance) -> Float[Tensor, " d"]:
     asked = mean_features(guidance.encode_text(wordings(person_phrase(text), "body", style)))
     plain = mean_features(guidance.encode_text(wordings(NEUTRAL, "body", style)))
     return (asked - plain)[0]
+
+
+def word_axes(direction: Float[Tensor, " d"], guidance: Guidance) -> Float[Tensor, "k d"]:
+    """Orthonormal axes of the differences that words for bodies make, and of `direction` itself."""
+    rows = torch.stack([direction, *(text_direction(word, guidance) for word in _VOCABULARY)])
+    rows = torch.cat([unit(direction)[None], unit(rows - rows.mean(0))])
+    _, sizes, axes = torch.linalg.svd(rows, full_matrices=False)
+    return axes[sizes > 0.1 * sizes[0]]
 
 
 def intensity(text: str) -> float:
@@ -118,9 +144,11 @@ def find_shape(
     features = codebook_features(space, guidance, settings.codebook_size, settings.views, reporter)
     with torch.no_grad():
         neutral = image_features(body, average, guidance, settings.views)[0]
-        question = _Question(body, space, guidance, settings.views, unit(direction), neutral)
-        latents = space.codebook[: len(features)]
-        scores = _entry_scores(question, features.to(neutral) - neutral, settings.query)
+        axes = None if settings.query == "codebook_only" else word_axes(direction, guidance)
+        aim = unit(direction if axes is None else axes @ direction)
+        question = _Question(body, space, guidance, settings.views, aim, neutral, axes)
+        latents, changes = space.codebook[: len(features)], question.against_average(features.to(neutral))
+        scores = _entry_scores(question, changes, settings.query)
         order = scores.argsort(descending=True)[:RUNNERS_UP]
         entries = tuple(
             _shape(space.decode(latents[i, None])[0], body, name, float(scores[i]), ()) for i in order.tolist()
@@ -129,7 +157,6 @@ def find_shape(
             best, score = latents[order[0]], float(scores[order[0]])
         else:
             radius = min(_FARTHEST, _RADIUS * intensity(text)) * settings.strength
-            changes = features.to(neutral) - neutral
             best, score = _search(question, latents, changes, scores, radius, settings, seed, reporter)
         return _shape(space.decode(best[None])[0], body, name, score, entries)
 
@@ -143,7 +170,7 @@ def _check(settings: ShapeSettings) -> None:
         raise ConfigError("shape.codebook_size and shape.blend must be at least 1, shape.refine_steps at least 0")
 
 
-def _entry_scores(question: _Question, changes: Float[Tensor, "n views d"], query: str) -> Float[Tensor, " n"]:
+def _entry_scores(question: _Question, changes: Float[Tensor, "n views k"], query: str) -> Float[Tensor, " n"]:
     cosines = question.cosines(changes)
     if query == "codebook_only":
         return cosines
@@ -155,7 +182,7 @@ def _entry_scores(question: _Question, changes: Float[Tensor, "n views d"], quer
 def _search(
     question: _Question,
     latents: Float[Tensor, "n z"],
-    changes: Float[Tensor, "n views d"],
+    changes: Float[Tensor, "n views k"],
     scores: Float[Tensor, " n"],
     radius: float,
     settings: ShapeSettings,
@@ -167,8 +194,13 @@ def _search(
     starts = torch.stack([*_linear_answers(line, question.direction), _blend(latents, scores, settings.blend)])
     starts = torch.cat([starts, latents[scores.argmax(), None]])
     starts = radius * unit(starts)
-    found = question.cosines(question.changes(starts))
-    best, score = starts[found.argmax()], float(found.max())
+    seen = question.changes(starts)
+    found = question.cosines(seen)
+    # All starts are equally unlikely people. Among those that fit alike, the one that changes most toward the text
+    # changes least otherwise: a tall person, not a tall person with narrow hips.
+    along = (seen @ question.direction).mean(1)
+    start = (found + _PURITY * along / along.max().clamp_min(1e-9)).argmax()
+    best, score = starts[start], float(found[start])
     if radius == 0:
         return torch.zeros_like(best), score
     generator = stream(seed, "shape/refine")
@@ -184,21 +216,21 @@ def _search(
     return best, score
 
 
-def _linear_model(latents: Float[Tensor, "n z"], changes: Float[Tensor, "n views d"]) -> Float[Tensor, "z views d"]:
+def _linear_model(latents: Float[Tensor, "n z"], changes: Float[Tensor, "n views k"]) -> Float[Tensor, "z views k"]:
     """Change of the pictures per unit of each latent, by ridge regression over the codebook."""
-    n, views, d = changes.shape
+    n, views, k = changes.shape
     gram = latents.T @ latents
     ridge = _DAMPING * gram.diagonal().mean() * torch.eye(len(gram)).to(gram)
-    return torch.linalg.solve(gram + ridge, latents.T @ changes.reshape(n, -1)).reshape(-1, views, d)
+    return torch.linalg.solve(gram + ridge, latents.T @ changes.reshape(n, -1)).reshape(-1, views, k)
 
 
-def _linear_answers(line: Float[Tensor, "z views d"], direction: Float[Tensor, " d"]) -> list[Float[Tensor, " z"]]:
+def _linear_answers(line: Float[Tensor, "z views k"], direction: Float[Tensor, " k"]) -> list[Float[Tensor, " z"]]:
     """Latents whose predicted change has the best cosine (least squares), with more or less ridge."""
     wanted = torch.einsum("zvd,d->z", line, direction)
     gram = torch.einsum("zvd,wvd->zw", line, line)
     mean = gram.diagonal().mean()
     eye = torch.eye(len(gram)).to(gram)
-    return [unit(torch.linalg.solve(gram + share * mean * eye, wanted)) for share in (0.01, 0.1, 1.0)]
+    return [unit(torch.linalg.solve(gram + share * mean * eye, wanted)) for share in _RIDGES]
 
 
 def _blend(latents: Float[Tensor, "n z"], scores: Float[Tensor, " n"], count: int) -> Float[Tensor, " z"]:

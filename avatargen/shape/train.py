@@ -99,6 +99,7 @@ def divergence(mean: Float[Tensor, "b z"], log_variance: Float[Tensor, "b z"]) -
     return 0.5 * (mean**2 + log_variance.exp() - 1.0 - log_variance).sum(-1)
 
 
+@torch.no_grad()
 def evaluate(vae: ShapeVae, body: BodyModel, seed: int = 0, bodies: int = 256) -> Report:
     """Errors on bodies of the population itself (deviation 1) that training never drew."""
     betas = torch.randn(bodies, body.num_betas, generator=stream(seed, "shape/held out"))
@@ -121,10 +122,10 @@ def _mean_distance_mm(body: BodyModel, errors: Float[Tensor, "b n"]) -> float:
     return 1e3 * float(moved.norm(dim=-1).mean())
 
 
-def space_tensors(vae: ShapeVae, body: BodyModel, seed: int = 0) -> dict[str, Tensor]:
+def space_tensors(vae: ShapeVae, body: BodyModel, entries: int = SIZE, seed: int = 0) -> dict[str, Tensor]:
     """What is stored: the network and a codebook of latents, in half precision."""
-    latents = vae.encode(draw_betas(body, 16 * SIZE, stream(seed, "shape/book")))[0]
-    tensors = {**vae.state_dict(), "codebook": make_codebook(latents, SIZE, seed)}
+    latents = vae.encode(draw_betas(body, 8 * entries, stream(seed, "shape/book")))[0]
+    tensors = {**vae.state_dict(), "codebook": make_codebook(latents, entries, seed)}
     return {name: tensor.half() for name, tensor in tensors.items()}
 
 
@@ -135,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--gender", default="neutral", help="of an SMPL or SMPL-X file")
     parser.add_argument("--folder", default="smpl_models", help="where licensed files are")
     parser.add_argument("--out", type=Path, default=None, help="default: where avatargen looks for it")
+    parser.add_argument("--entries", type=int, default=SIZE, help="bodies in the codebook")
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(arguments)
@@ -143,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     vae, report = train_shape_vae(body, args.steps, args.seed, reporter)
     out = args.out or trained_file(body)
     metadata = {"body": f"{body.kind}-{body.version}", "vae_mm": f"{report.vae_mm:.2f}"}
-    save_tensors(out, space_tensors(vae, body, args.seed), metadata)
+    save_tensors(out, space_tensors(vae, body, args.entries, args.seed), metadata)
     reporter.note(
         f"{out}: {report.vae_mm:.2f} mm on held-out bodies; "
         f"{LATENT} principal components: {report.pca_mm:.2f} mm; {report.kl:.1f} nats"

@@ -1,0 +1,129 @@
+"""How often does a shape text come true?
+
+`python benchmarks/shape_text.py --data dev.csv [--guidance embedded] [--sheets DIR]`
+
+Reads rows `shape,text,expectation`; expectations are percentiles over the body's population, joined by ";".
+Prints a line per text and the share that comes true; `--out` writes the same as JSON.
+"""
+
+import argparse
+import csv
+import json
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from avatargen.body.load import load_body_model
+from avatargen.body.measure import measure_many
+from avatargen.body.model import BodyModel
+from avatargen.body.open_body import phenotype_names, phenotypes_from_betas
+from avatargen.body.posing import shape_body
+from avatargen.core.files import write_whole
+from avatargen.core.progress import Terminal
+from avatargen.core.rng import stream
+from avatargen.core.settings import BodySettings, GuidanceSettings, ShapeSettings
+from avatargen.guidance.load import load_guidance
+from avatargen.shape.search import find_shape
+from avatargen.shape.sheet import contact_sheet
+
+_PART = re.compile(r"(?P<name>[a-z /]+?)\s*(?P<sign>>=|<=)\s*(?P<percent>\d+)th percentile")
+
+
+def quantities(body: BodyModel, betas: np.ndarray) -> dict[str, np.ndarray]:
+    rows = []
+    for chunk in np.array_split(betas, max(1, len(betas) // 32)):
+        vertices, joints = shape_body(body, torch.from_numpy(chunk))
+        names, table = measure_many(
+            vertices.double().numpy(), body.faces.numpy(), body.weights.numpy(), joints.double().numpy()
+        )
+        rows.append(table)
+    m = dict(zip(names, np.concatenate(rows).T, strict=True))
+    p = dict(zip(phenotype_names(), phenotypes_from_betas(betas.astype(np.float64)).T, strict=True))
+    girth = (m["chest_girth"] + m["waist_girth"] + m["hip_girth"]) / 3
+    return {
+        "height": m["height"],
+        "girth": girth,
+        "girth / height": girth / m["height"],
+        "muscle": p["muscle"],
+        "age": p["age"],
+        "female": p["gender"],
+        "shoulder width / height": m["shoulder_width"] / m["height"],
+        "leg length / height": m["leg_length"] / m["height"],
+        "hip width / height": m["hip_girth"] / m["height"],
+    }
+
+
+def judge(expectation: str, percent: dict[str, float]) -> tuple[bool, list[str]]:
+    """Whether each clause holds, and a word on each."""
+    told, good = [], True
+    for clause in (part.strip() for part in expectation.split(";")):
+        if clause in ("male", "female"):
+            value = percent["female"]
+            holds = value > 50 if clause == "female" else value < 50
+            told.append(f"female {value:.0f}{'' if holds else ' !'}")
+        elif clause.startswith("all within"):
+            out = {k: v for k, v in percent.items() if not 25 <= v <= 75}
+            holds = not out
+            told.append("all near the middle" if holds else f"off: {out} !")
+        elif match := _PART.fullmatch(clause):
+            value, bar = percent[match["name"]], float(match["percent"])
+            holds = value >= bar if match["sign"] == ">=" else value <= bar
+            told.append(f"{match['name']} {value:.0f} ({match['sign']} {bar:.0f}){'' if holds else ' !'}")
+        else:
+            raise ValueError(f"cannot read the expectation {clause!r}")
+        good &= holds
+    return good, told
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="CSV with columns kind,text,expectation")
+    parser.add_argument("--guidance", default="embedded")
+    parser.add_argument("--entries", type=int, default=ShapeSettings.codebook_size)
+    parser.add_argument("--refine", type=int, default=ShapeSettings.refine_steps)
+    parser.add_argument("--views", type=int, default=ShapeSettings.views)
+    parser.add_argument("--query", default=ShapeSettings.query)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--relative-girth", action="store_true", help="read girth as girth / height")
+    parser.add_argument("--only", default="", help="texts that contain this")
+    parser.add_argument("--sheets", type=Path, help="folder for contact sheets")
+    parser.add_argument("--out", type=Path, help="JSON file")
+    args = parser.parse_args()
+    body = load_body_model(BodySettings())
+    guidance = load_guidance(GuidanceSettings(model=args.guidance), "cpu", Terminal())
+    settings = ShapeSettings(codebook_size=args.entries, refine_steps=args.refine, views=args.views, query=args.query)
+    drawn = torch.randn(600, body.num_betas, generator=stream(0, "benchmark/population")).numpy()
+    people = quantities(body, drawn)
+    with args.data.open(newline="") as stream_:
+        rows = [r for r in csv.DictReader(stream_) if r["kind"] == "shape" and args.only in r["text"]]
+    results, seconds = [], []
+    for row in rows:
+        start = time.perf_counter()
+        shape = find_shape(row["text"], body, guidance, settings, args.seed, Terminal() if not results else None)
+        seconds.append(time.perf_counter() - start)
+        one = quantities(body, shape.betas[None])
+        percent = {name: float((people[name] < value[0]).mean() * 100) for name, value in one.items()}
+        if args.relative_girth:
+            percent["girth"] = percent["girth / height"]
+        holds, told = judge(row["expectation"], percent)
+        results.append({"text": row["text"], "holds": holds, "score": shape.score, "percentiles": percent})
+        print(f"{'  ' if holds else 'NO'} {row['text']:<26} {shape.score or 0:6.3f}  {'; '.join(told)}", flush=True)
+        if args.sheets:
+            sheet = contact_sheet(shape, body, row["text"])
+            args.sheets.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(sheet).save(args.sheets / f"{re.sub(r'[^a-z]+', '_', row['text'].lower())}.png")
+    share = sum(r["holds"] for r in results) / len(results)
+    print(
+        f"{share:.1%} of {len(results)} texts come true ({guidance.name} {guidance.version}); "
+        f"median {np.median(seconds):.1f} s a text"
+    )
+    if args.out:
+        write_whole(args.out, json.dumps({"share": share, "results": results}, indent=1).encode())
+
+
+if __name__ == "__main__":
+    main()
