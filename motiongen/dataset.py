@@ -252,7 +252,7 @@ def build_dataset(
     paths: Sequence[Path],
     labels: Path | None,
     out: Path,
-    fps: float = 30,
+    fps: float = 30.0,
     mirror: bool = True,
     procedural: Sequence[Clip] = (),
     bones: Mapping[str, str] | None = None,

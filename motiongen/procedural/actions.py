@@ -77,7 +77,6 @@ ACTIONS: tuple[Action, ...] = (
     _a("read", "read a book", "read|hold a book and read|study a book", 3.2, everyday.read_book, 0.6),
     _a("brush_teeth", "brush the teeth with the right hand", "brush the teeth|clean one's teeth", 3.0, everyday.brush_teeth, 0.6),
     _a("comb", "comb the hair with the right hand", "comb the hair|brush the hair|stroke over the head", 3.8, everyday.comb_hair, 0.6),
-    _a("meditate", "sit cross-legged and meditate", "meditate|sit in the lotus position|sit still on the floor with crossed legs|meditating", 3.0, everyday.meditate, 0.0),
     _a("hammer", "hammer with the right hand", "hit with a hammer|hammer a nail|work with a hammer", 3.3, everyday.hammer, 0.6, 0.6),
     _a("sweep", "sweep the floor", "sweep with a broom|clean the floor|mop the floor", 3.4, everyday.sweep, 0.6),
     _a("pick_up", "pick something up from the floor with both hands", "lift a box|bend down and lift something|pick up", 3.0, everyday.pick_up, 0.6),

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from motiongen.procedural.take import Take
+from motiongen.procedural.take import Number, Take
 
 _SEAT = -0.40  # how far the pelvis goes down onto a chair
 _MOUTH = (-0.11, 0.12, 0.22)
 
 
-def _sit(t: Take, down: float = 0.0) -> None:
+def _sit(t: Take, down: Number = 0.0) -> None:
     """Puts the pelvis on a chair: at once, or over `down` seconds."""
     seat, lean = (0.0, _SEAT, -0.36), (-6.0, 0.0, 0.0)
     if down <= 0:
@@ -18,7 +18,7 @@ def _sit(t: Take, down: float = 0.0) -> None:
         t.key("pelvis_turn", (0, None), (0.5 * down, (26, 0, 0)), (down, lean), (down + 9, lean))
         t.key("spine", (0, None), (0.5 * down, (20, 0, 0)), (down + 0.2, (3, 0, 0)), (down + 9, (3, 0, 0)))
         t.key("head", (0, None), (0.5 * down, (-14, 0, 0)), (down + 0.2, None), (down + 9, None))
-    t.key("foot_lr", (0, (0.03, 0, 0.0))).key("knee_lr", (0, (0.12, 0)))
+    t.key("foot_lr", (0, (0.03, 0, 0.0))).key("knee_lr", (0, (0.12,)))
 
 
 _LAP = (-0.01, -0.36, 0.27)
@@ -245,17 +245,6 @@ def comb_hair(t: Take) -> None:
     t.key("head", (0, None), (0.7, (6, 0, -5)), (3.1, (6, 0, -5)), (3.7, None))
 
 
-def meditate(t: Take) -> None:
-    """Sits on the floor, legs crossed, hands on the knees, still."""
-    t.key("pelvis", (0, (0, -0.845, -0.06))).key("pelvis_turn", (0, (-8, 0, 0)))
-    t.key("foot_lr", (0, (-0.15, 0.06, 0.14))).key("foot_turn_lr", (0, (40.0, 30.0))).key("knee_lr", (0, (1.9, 1.2)))
-    t.key("foot_free_lr", (0, (1,)))
-    t.key("hand_lr", (0, (0.12, -0.36, 0.25))).key("elbow_lr", (0, (0.7, -0.6, -0.5)))
-    t.key("palm_lr", (0, (0, 1, 0.1)))
-    t.key("head", (0, (4, 0, 0)))
-    t.alive(0.3)
-
-
 def hammer(t: Take) -> None:
     """The right hand hammers something at waist height, the left holds it."""
     up, down = (0.1, 0.16 * t.size, 0.16), (0.0, -0.24, 0.35)
@@ -296,4 +285,4 @@ def pick_up(t: Take) -> None:
     t.key("hand_lr", (0, None), (0.9, (0.0, -0.40, 0.24)), (1.3, (-0.03, -0.40, 0.24)), (2.2, hold), (3, hold))
     t.key("palm_lr", (0, None), (0.9, (-1, 0.2, 0)), (3, (-1, 0.5, 0)))
     t.key("head", (0, None), (0.8, (4, 0, 0)), (1.3, (4, 0, 0)), (2.2, None))
-    t.key("foot_lr", (0, (0.08, 0, 0))).key("knee_lr", (0, (0.35, 0)))
+    t.key("foot_lr", (0, (0.08, 0, 0))).key("knee_lr", (0, (0.35,)))

@@ -17,7 +17,7 @@ def squat(t: Take) -> None:
         hand += [(at + beat, (0.02, 0.02, 0.46)), (at + beat + 0.15, (0.02, 0.02, 0.46)), (at + 2 * beat, None)]
         at += 2 * beat + 0.15
     t.key("pelvis", *keys).key("pelvis_turn", *turn).key("spine", *spine).key("hand_lr", *hand)
-    t.key("foot_lr", (0, (0.10, 0, 0))).key("foot_turn_lr", (0, (0, 24))).key("knee_lr", (0, (0.5, 0)))
+    t.key("foot_lr", (0, (0.10, 0, 0))).key("foot_turn_lr", (0, (0, 24))).key("knee_lr", (0, (0.5,)))
     t.add("head", -0.35 * (t.controls["pelvis_turn"]))
 
 
@@ -52,10 +52,10 @@ def jumping_jack(t: Take) -> None:
     """Feet jump apart and together while the arms go up and down."""
     hz = t.vary(1.05)
     phase = (t.time * hz) % 1.0
-    apart = 0.5 - 0.5 * np.cos(2 * np.pi * phase)
-    hop = np.abs(np.sin(2 * np.pi * phase)) ** 1.2
-    t.key("foot_lr", (0, (0.0, 0, 0))).add("foot_lr", np.stack([0.26 * apart, 0.055 * hop, 0 * hop], -1))
-    t.key("pelvis", (0, (0, -0.035, 0))).add("pelvis", np.stack([0 * hop, 0.075 * hop - 0.05 * apart, 0 * hop], -1))
+    apart = 0.5 - 0.5 * np.tanh(2 * np.cos(2 * np.pi * phase)) / np.tanh(2)
+    hop = np.abs(np.sin(2 * np.pi * phase)) ** 0.8
+    t.key("foot_lr", (0, (0.0, 0, 0))).add("foot_lr", np.stack([0.26 * apart, 0.085 * hop, 0 * hop], -1))
+    t.key("pelvis", (0, (0, -0.035, 0))).add("pelvis", np.stack([0 * hop, 0.09 * hop - 0.05 * apart, 0 * hop], -1))
     t.key("foot_turn_lr", (0, (6, 8))).add("foot_turn_lr", np.stack([26 * hop, 8 * apart], -1))
     angle = np.radians(-84 + 162 * apart)
     reach = np.stack([0.45 * np.cos(angle) + 0.03, 0.47 * np.sin(angle), 0.05 + 0 * angle], -1)

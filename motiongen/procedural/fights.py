@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from motiongen.procedural.take import Take
+from motiongen.procedural.take import Number, Take
 
 _GUARD_LEAD = (-0.08, 0.05, 0.26)
 _GUARD_REAR = (-0.10, 0.03, 0.19)
@@ -21,7 +21,7 @@ def _fighter(t: Take) -> None:
     t.swing("pelvis", (0, 0.012, 0.006), t.vary(2.0))
 
 
-def _spike(t: Take, at: float, out: float, hold: float, back: float) -> np.ndarray:
+def _spike(t: Take, at: Number, out: Number, hold: Number, back: Number) -> np.ndarray:
     """0 to 1 within `out` seconds before `at`, 1 for `hold`, back to 0 over `back`; times in real seconds. [t]."""
     time = t.time * t.tempo
     rise = np.clip((time - (at - out)) / out, 0, 1)
@@ -29,7 +29,7 @@ def _spike(t: Take, at: float, out: float, hold: float, back: float) -> np.ndarr
     return rise**2 * (3 - 2 * rise) * (1 - fall**2 * (3 - 2 * fall))
 
 
-def _blow(t: Take, side: str, at: float, cross: bool, height: float = -0.03) -> None:
+def _blow(t: Take, side: str, at: Number, cross: bool, height: Number = -0.03) -> None:
     """Adds one straight punch that lands at `at` real seconds."""
     # In the world: the target is straight ahead, whatever the chest does; farther than the arm is long.
     reach = np.array((-0.16, height, 0.74)) if side == "l" else np.array((-0.16, height, 0.68))
@@ -41,7 +41,7 @@ def _blow(t: Take, side: str, at: float, cross: bool, height: float = -0.03) -> 
     elbow = t.controls[f"elbow_{side}"]
     t.controls[f"elbow_{side}"] = elbow + hit * (np.array([0.8, -0.6, 0]) - elbow)
     palm = t.controls[f"palm_{side}"]
-    t.controls[f"palm_{side}"] = palm + hit * (np.array([-0.1, -1.0, 0]) - palm)
+    t.controls[f"palm_{side}"] = palm + hit * (np.array([-0.6, -0.7, 0]) - palm)
     fingers = t.controls[f"fingers_{side}"]
     t.controls[f"fingers_{side}"] = fingers * (1 - hit)
     # Hips turn a little before the hand lands, the chest with it, the head stays on the target.

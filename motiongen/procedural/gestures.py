@@ -1,12 +1,12 @@
 """What people say with their hands and heads, standing."""
 
-from motiongen.procedural.take import Take
+from motiongen.procedural.take import Number, Take
 
 CHEST = -0.165  # `out` that brings a wrist next to the body's middle
 _OPEN = (0.16, -0.30, 0.25)
 
 
-def _stance(t: Take, width: float = 0.02, turn: float = 0.0) -> None:
+def _stance(t: Take, width: Number = 0.02, turn: Number = 0.0) -> None:
     t.key("foot_l", (0, (t.vary(width, 0.3), 0, 0.0))).key("foot_r", (0, (t.vary(width, 0.3), 0, 0.0)))
     if turn:
         t.key("pelvis_turn", (0, (0, turn, 0)))

@@ -42,8 +42,7 @@ CONTROLS: Mapping[str, Control] = {
         f"foot_{s}": Control(3, (0.02, 0.0, 0.0)) for s in "lr"
     },  # ball of the foot from its rest place: out, up, forward
     **{f"foot_turn_{s}": Control(2, (0.0, 9.0)) for s in "lr"},  # heel raised about the ball, toes turned out
-    **{f"knee_{s}": Control(2, (0.15, 0.0)) for s in "lr"},  # where the knee points besides forward: out, up
-    **{f"foot_free_{s}": Control(1, (0.0,)) for s in "lr"},  # 1: the foot goes with the shin, not level
+    **{f"knee_{s}": Control(1, (0.15,)) for s in "lr"},  # where the knee points besides forward: out
     "heading": Control(1, (0.0,)),  # turns everything about the vertical through the origin, to the left
     "place": Control(3, (0.0, 0.0, 0.0)),  # then moves everything
 }
@@ -71,12 +70,19 @@ def _fraction(degrees: np.ndarray, share: float) -> np.ndarray:
 
 
 def _limb(
-    start: np.ndarray, target: np.ndarray, pole: np.ndarray, upper: float, lower: float
+    start: np.ndarray, target: np.ndarray, pole: np.ndarray, upper: float, lower: float, soft: bool
 ) -> tuple[np.ndarray, ...]:
-    """Directions of upper and lower bone and the hinge axis that put the tip at `target`, the middle towards `pole`."""
+    """Directions of upper and lower bone and the hinge axis that put the tip at `target`, the middle towards `pole`.
+
+    A `soft` limb straightens ever more slowly from nine tenths of its length on: an elbow would snap otherwise.
+    """
     way = target - start
     length = np.linalg.norm(way, axis=-1)
-    reach = np.clip(length, abs(upper - lower) + 0.01, (upper + lower) * 0.9985)
+    stretch = length / (upper + lower)
+    if soft:
+        beyond = np.maximum(stretch - 0.9, 0)
+        stretch = np.where(stretch > 0.9, 0.9 + 0.097 * (1 - np.exp(-beyond / 0.097)), stretch)
+    reach = np.clip(stretch * (upper + lower), abs(upper - lower) + 0.01, (upper + lower) * 0.9985)
     along = way / np.maximum(length, 1e-9)[:, None]
     aside = _normal(pole - (pole * along).sum(-1, keepdims=True) * along)
     cosine = np.clip((upper**2 + reach**2 - lower**2) / (2 * upper * reach), -1, 1)
@@ -122,6 +128,7 @@ def _arm(side: tuple[str, str, float], c: Mapping[str, np.ndarray], world: np.nd
         pole,
         float(np.linalg.norm(_J[elbow] - _J[shoulder])),
         float(np.linalg.norm(_J[wrist] - _J[elbow])),
+        soft=True,
     )
     bone, axis = np.array([sign, 0.0, 0.0]), np.array([0.0, -sign, 0.0])
     world[:, shoulder] = _frame(bone, axis, first, hinge)
@@ -172,17 +179,19 @@ def _leg(side: tuple[str, str, float], c: Mapping[str, np.ndarray], world: np.nd
     pole = (
         ahead
         + 0.3 * world[:, 0] @ np.array([0.0, 0.0, 1.0])
-        + c[f"knee_{s}"][:, :1] * (world[:, 0] @ np.array([sign, 0.0, 0.0]))
-        + c[f"knee_{s}"][:, 1:] * np.array([0.0, 1.0, 0.0])
+        + c[f"knee_{s}"] * (world[:, 0] @ np.array([sign, 0.0, 0.0]))
     )
     first, second, hinge = _limb(
-        at[:, hip], goal, pole, float(np.linalg.norm(_J[knee] - _J[hip])), float(np.linalg.norm(_J[ankle] - _J[knee]))
+        at[:, hip],
+        goal,
+        pole,
+        float(np.linalg.norm(_J[knee] - _J[hip])),
+        float(np.linalg.norm(_J[ankle] - _J[knee])),
+        soft=False,
     )
     bone, axis = np.array([0.0, -1.0, 0.0]), np.array([1.0, 0.0, 0.0])
     world[:, hip] = _frame(bone, axis, first, hinge)
     world[:, knee] = _frame(bone, axis, second, hinge)
-    free = c[f"foot_free_{s}"][:, 0]
-    sole = slerp(sole, world[:, knee], free) if free.any() else sole
     world[:, ankle] = sole
     # Toes stay flat while the heel rises on the ball of a standing foot; off the ground they go with the foot.
     up = np.clip(c[f"foot_{s}"][:, 1] / 0.05, 0, 1)
@@ -200,6 +209,14 @@ def _foot(side: tuple[str, str, float], c: Mapping[str, np.ndarray]) -> tuple[np
     ball = _J[foot] + c[f"foot_{s}"] * np.array([sign, 1.0, 1.0])
     # Toes turned out at the start turn about the ankle, so the stance keeps its width; later turns pivot on the ball.
     ball = ball + (flat[0] - np.eye(3)) @ np.array([0.0, 0.0, _J[foot][2] - _J[ankle][2]])
+    # A tilted foot rests on its heel or, in the air, on its tips: neither may go through the floor.
+    height = _J[foot][1]
+    heel = sole @ (np.array([0.0, 0.0, _J[ankle][2] - _J[foot][2] - 0.055]) - [0, height, 0])
+    tip = np.clip(c[f"foot_{s}"][:, 1] / 0.05, 0, 1) * np.minimum(
+        (sole @ np.array([0.0, -height, 0.06]))[:, 1] + height, 0
+    )
+    lift = np.maximum(0.0, -(c[f"foot_{s}"][:, 1] + np.minimum(heel[:, 1] + height, tip)))
+    ball = ball + lift[:, None] * np.array([0.0, 1.0, 0.0])
     return flat, sole, ball + _apply(sole, _J[ankle] - _J[foot])
 
 

@@ -10,13 +10,14 @@ from avatargen.core.values import Motion
 from motiongen.procedural.rig import CONTROLS, solve
 
 FPS = 30.0
+Number = float | int
 
 
 class Take:
     """Collects keys in seconds; `motion` solves them. All randomness comes from the generator given."""
 
     def __init__(
-        self, generator: np.random.Generator, seconds: float, tempo: tuple[float, float] = (0.85, 1.2)
+        self, generator: np.random.Generator, seconds: Number, tempo: tuple[float, float] = (0.85, 1.2)
     ) -> None:
         self.generator = generator
         self.tempo = float(generator.uniform(*tempo))
@@ -29,15 +30,15 @@ class Take:
         self.controls: dict[str, np.ndarray] = {}
         self.base: set[str] = set()
 
-    def vary(self, value: float, by: float = 0.12) -> float:
+    def vary(self, value: Number, by: Number = 0.12) -> float:
         """`value` times 1 +- `by`."""
         return value * float(self.generator.uniform(1 - by, 1 + by))
 
-    def jitter(self, value: Sequence[float], by: float = 0.012) -> tuple[float, ...]:
+    def jitter(self, value: Sequence[Number], by: Number = 0.012) -> tuple[float, ...]:
         """`value` moved by a little."""
         return tuple(float(v + self.generator.uniform(-by, by)) for v in value)
 
-    def key(self, control: str, *keys: tuple[float, Sequence[float] | None]) -> "Take":
+    def key(self, control: str, *keys: tuple[Number, Sequence[Number] | None]) -> "Take":
         """Keys (second, value) of a control; None is its neutral value. Between keys it eases, outside it holds.
 
         A name that ends in `_lr` sets both sides.
@@ -68,7 +69,7 @@ class Take:
         self.controls[control] = now + values
         return self
 
-    def envelope(self, start: float, end: float, ramp: float = 0.3) -> np.ndarray:
+    def envelope(self, start: Number, end: Number, ramp: Number = 0.3) -> np.ndarray:
         """0 outside, 1 between start + ramp and end - ramp, smooth. [t]."""
         rise = np.clip((self.time - start) / ramp, 0, 1) if start > 0 else np.ones(self.frames)
         fall = np.clip((end - self.time) / ramp, 0, 1) if end < self.time[-1] else np.ones(self.frames)
@@ -76,8 +77,8 @@ class Take:
         return u * u * (3 - 2 * u)
 
     def swing(
-        self, control: str, amplitude: Sequence[float], hertz: float, start: float = 0.0, end: float = 1e9,
-        phase: float = 0.0, ramp: float = 0.3, sharp: float = 0.0,
+        self, control: str, amplitude: Sequence[Number], hertz: Number, start: Number = 0.0, end: Number = 1e9,
+        phase: Number = 0.0, ramp: Number = 0.3, sharp: Number = 0.0,
     ) -> "Take":  # fmt: skip
         """Add an oscillation amplitude * sin(2 pi (hertz t + phase)) between start and end; `sharp` squares it off."""
         wave = np.sin(2 * np.pi * (hertz * (self.time - max(start, 0.0)) + phase))
@@ -85,12 +86,12 @@ class Take:
             wave = np.tanh(wave * (1 + 3 * sharp)) / np.tanh(1 + 3 * sharp)
         return self.add(control, (wave * self.envelope(start, end, ramp))[:, None] * np.array(amplitude, dtype=float))
 
-    def pulse(self, control: str, amplitude: Sequence[float], at: float, width: float) -> "Take":
+    def pulse(self, control: str, amplitude: Sequence[Number], at: Number, width: Number) -> "Take":
         """Add a bump of about `width` seconds around `at`."""
         bump = np.exp(-0.5 * ((self.time - at) / (0.4 * width)) ** 2)
         return self.add(control, bump[:, None] * np.array(amplitude, dtype=float))
 
-    def _drift(self, scale: Sequence[float], slowest: float = 0.15, fastest: float = 0.6) -> np.ndarray:
+    def _drift(self, scale: Sequence[Number], slowest: Number = 0.15, fastest: Number = 0.6) -> np.ndarray:
         """Slow random movement: a few sines of random phase."""
         out = np.zeros((self.frames, len(scale)))
         for axis, size in enumerate(scale):
@@ -100,7 +101,7 @@ class Take:
                 out[:, axis] += size / 3 * np.sin(2 * np.pi * hertz * self.time * self.tempo + phase)
         return out
 
-    def alive(self, amount: float = 1.0) -> "Take":
+    def alive(self, amount: Number = 1.0) -> "Take":
         """Breathing, a shifting weight, a head and hands that are never quite still."""
         breath = np.sin(
             2 * np.pi * (self.generator.uniform(0.22, 0.34) * self.time * self.tempo + self.generator.uniform())
@@ -116,7 +117,7 @@ class Take:
         self.add("pelvis_turn", amount * self._drift((0.5, 1.2, 0.6)))
         return self
 
-    def motion(self, name: str, smooth: float = 0.8) -> Motion:
+    def motion(self, name: str, smooth: Number = 0.8) -> Motion:
         """The take as a motion at `FPS`; `smooth` is in frames."""
         curves = {
             k: gaussian_filter1d(v, smooth, axis=0, mode="nearest") if smooth > 0 else v
