@@ -130,9 +130,8 @@ def _outermost(crossing: _Crossings, fragments: Fragments) -> Integer[Tensor, " 
     with torch.no_grad():
         depth, face = fragments.depth.reshape(-1), fragments.face.reshape(-1)
         near, far = depth[crossing.inside], depth[crossing.outside]
-        # The edge must belong to the nearer pixel's surface: a hidden edge lies behind what the outer pixel sees.
-        good = (face[crossing.inside] >= 0) & (far > crossing.depth) & (near < far)
-        good &= (crossing.depth - near).abs() < (far - crossing.depth)
+        # The edge must lie before what the outer pixel sees, and be nearer in depth to what the inner one sees.
+        good = (face[crossing.inside] >= 0) & ((crossing.depth - near).abs() < far - crossing.depth)
         rows = torch.nonzero(good).squeeze(1)
         if len(rows) == 0:
             return rows

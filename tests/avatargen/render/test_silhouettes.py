@@ -122,6 +122,23 @@ def test_an_outline_in_front_of_another_surface_is_blended_with_it():
     assert row[0, 11] == pytest.approx(0.3)
 
 
+def test_of_two_outlines_between_one_pair_of_pixels_the_one_of_the_seen_surface_counts():
+    def plate(width, z, scale=6.0):
+        half = width / METRES * (3.0 - z) / 3.0  # as wide in pixels as it would be at z = 0
+        tall = scale / METRES
+        corners = [[-half, -tall, z], [half, -tall, z], [half, tall, z], [-half, tall, z]]
+        return torch.tensor(corners, dtype=torch.float64)
+
+    red, blue, green = ([1.0, 0, 0], [0, 0, 1.0], [0, 1.0, 0])
+    colors = torch.tensor([red] * 4 + [blue] * 4 + [green] * 4, dtype=torch.float64)
+    vertices = torch.cat([plate(4.8, 1.0), plate(5.3, 0.0), plate(9.0, -0.3, 9.0)])
+    faces = torch.cat([TWO, TWO + 4, TWO + 8])
+    image = draw_mesh(vertices, faces, FRONT, Surface(colors), light=None).image
+    # Red ends 0.3 beyond the last centre it covers, blue 0.8 beyond; green is right behind blue.
+    torch.testing.assert_close(image[0, :, 16, 20], torch.tensor([0.8, 0, 0.2], dtype=torch.float64)[[0, 2, 1]])
+    torch.testing.assert_close(image[0, :, 16, 21], torch.tensor(green, dtype=torch.float64))
+
+
 def test_antialiasing_is_nearer_to_the_true_picture_than_sampling_is():
     vertices, faces = ball(4)
     cameras = orbit(10.0, 5.0, 2.0, size=48, dtype=torch.float64)
