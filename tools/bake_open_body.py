@@ -257,11 +257,9 @@ def bake() -> dict[str, np.ndarray]:
 
     used, uv_faces = np.unique(uv_faces, return_inverse=True)
     uvs = model.texture_coordinates.numpy()[used]
-    quad_uv = model.texture_coordinates.numpy()[quad_corners].mean(1)
-    parts = label_quads(mean, quads, quad_uv, weights, regressor @ mean, eye_sides, folder / "textures")
-
     corner_uv = model.texture_coordinates.numpy()[quad_corners.reshape(-1)]
     masks = vertex_masks(quads, corner_uv, mirror, folder / "textures")
+    parts = label_quads(mean, quads, weights, regressor @ mean, eye_sides, masks)
 
     center = phenotypes.mean(0)
     to_betas, *_ = np.linalg.lstsq(phenotypes - center, scores, rcond=None)

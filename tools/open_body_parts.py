@@ -37,13 +37,12 @@ def vertex_masks(quads: np.ndarray, corner_uv: np.ndarray, mirror: np.ndarray, f
 def label_quads(
     vertices: np.ndarray,
     quads: np.ndarray,
-    quad_uv: np.ndarray,
     weights: np.ndarray,
     joints: np.ndarray,
     eye_sides: np.ndarray,
-    masks: Path,
+    masks: np.ndarray,
 ) -> np.ndarray:
-    """Part ids [q] of quads [q, 4]; `quad_uv` [q, 2] are the UVs of their centres, `eye_sides` [v] is +1, -1 or 0."""
+    """Part ids [q] of quads [q, 4]; `masks` [v, m] are those of `MASKS`, `eye_sides` [v] is +1, -1 or 0."""
     center = vertices[quads].mean(1)
     weight = weights[quads].mean(1)
     x, y, _ = center.T
@@ -77,20 +76,18 @@ def label_quads(
     head = (best == "head") | (best == "neck")
     names[head] = "face"
     eyes = vertices[eye_sides > 0].mean(0)
-    face_of(names, head, center, eyes, quad_uv, masks)
+    face_of(names, head, center, eyes, masks[quads].mean(1))
     eye = eye_sides[quads[:, 0]]
     names[eye > 0] = "left_eye"
     names[eye < 0] = "right_eye"
     return np.array([PART_ID[n] for n in names], dtype=np.uint8)
 
 
-def face_of(
-    names: np.ndarray, head: np.ndarray, center: np.ndarray, left_eye: np.ndarray, uv: np.ndarray, masks: Path
-) -> None:
+def face_of(names: np.ndarray, head: np.ndarray, center: np.ndarray, left_eye: np.ndarray, masks: np.ndarray) -> None:
     """Split the head into scalp, face, brows, lips and neck; lengths in units of the distance between the eyes."""
     unit = 2 * left_eye[0]
     x, y, z = np.abs(center[:, 0]) / unit, (center[:, 1] - left_eye[1]) / unit, (center[:, 2] - left_eye[2]) / unit
-    ears = mask_at(masks, "ears", uv) > 0.5
+    ears = masks[:, MASKS.index("ears")] > 0.5
     below_chin = y < -1.75 + 0.62 * np.clip(-z, 0, 3.0)
     names[head & below_chin & ~ears] = "neck"
     # The hairline: over the forehead, down before the ear, then behind it to the nape.
@@ -98,9 +95,12 @@ def face_of(
     temple = (z < -0.62 - 0.55 * np.clip(0.9 - y, 0, 1.0)) & (y > 0.1)
     back = (z < -1.55) & (y > -1.05)
     names[head & (front | temple | back) & ~ears] = "scalp"
-    u = (x - 0.5) * unit / 0.0315
-    arch = 0.31 + 0.05 * np.cos(np.clip(u, -1.5, 1.5))
-    brow = head & (np.abs(y - arch) < 0.075) & (u > -0.62) & (u < 0.85) & (z > -0.6)
+    # The same arch as in `avatargen.body.look`, a little wider: one to two rows of quads.
+    across = x - 0.5
+    t = np.clip((across + 0.29) / 0.70, 0, 1)
+    arch = 0.255 + 0.10 * np.sin(np.pi * (0.18 + 0.62 * t)) - 0.05 * t
+    near = np.abs(y - arch) < 0.062 * (1 - 0.55 * t) + 0.012
+    brow = head & near & (across > -0.29) & (across < 0.41) & (z > -0.5)
     names[brow] = np.where(center[brow, 0] > 0, "left_brow", "right_brow")
-    lips = head & (mask_at(masks, "lips", uv) > 0.5)
+    lips = head & (masks[:, MASKS.index("lips")] > 0.5)
     names[lips] = "lips"

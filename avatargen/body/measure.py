@@ -60,20 +60,20 @@ def measure_many(
     neck = faces[(weights[:, [index["neck"], index["head"]]].sum(1) > 0.5)[faces].all(1)]
     rows = []
     for v, j in zip(vertices, joints, strict=True):
-        at = {name: j[i] for name, i in index.items()}
-        low, high = v[:, 1].min(), v[:, 1].max()
+        at = {name: j[i].tolist() for name, i in index.items()}
+        low, high = float(v[:, 1].min()), float(v[:, 1].max())
         pelvis, hip, ribs = at["pelvis"][1], at["left_hip"][1], at["spine2"][1]
         armpit = at["left_shoulder"][1] - 0.35 * (at["left_shoulder"][1] - ribs)
         knee, shoulder, elbow = at["left_knee"][1], at["left_shoulder"][0], at["left_elbow"][0]
         rows.append(
             (
                 high - low,
-                max(_girth(v, trunk, 1, level) for level in np.linspace(ribs, armpit, 6)),
-                min(_girth(v, trunk, 1, level) for level in np.linspace(pelvis, ribs, 8)),
-                max(_girth(v, trunk, 1, level) for level in np.linspace(hip - 0.06, pelvis, 7)),
+                max(_girth(v, trunk, 1, level) for level in np.linspace(ribs, armpit, 6).tolist()),
+                min(_girth(v, trunk, 1, level) for level in np.linspace(pelvis, ribs, 8).tolist()),
+                max(_girth(v, trunk, 1, level) for level in np.linspace(hip - 0.06, pelvis, 7).tolist()),
                 _girth(v, leg, 1, hip + 0.3 * (knee - hip)),
                 _girth(v, arm, 0, shoulder + 0.55 * (elbow - shoulder)),
-                min(_girth(v, neck, 1, level) for level in np.linspace(at["neck"][1], at["head"][1], 4)),
+                min(_girth(v, neck, 1, level) for level in np.linspace(at["neck"][1], at["head"][1], 4).tolist()),
                 high - at["head"][1],
                 at["left_shoulder"][0] - at["right_shoulder"][0],
                 at["left_wrist"][0] - at["left_shoulder"][0],

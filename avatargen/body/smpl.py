@@ -120,7 +120,12 @@ def _body(
     parents = data["kintree_table"][0].astype(np.int64)[1:22]
     _check(path, "kintree_table", tuple(parents) == SMPL_PARENTS[1:22], "is not SMPL's tree")
     faces = data["f"].astype(np.int64)
-    _check(path, "f", faces.ndim == 2 and faces.min() >= 0 and faces.max() < count, "names vertices that are not there")
+    _check(
+        path,
+        "f",
+        faces.ndim == 2 and int(faces.min()) >= 0 and int(faces.max()) < count,
+        "names vertices that are not there",
+    )
 
     def real(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
