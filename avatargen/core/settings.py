@@ -77,9 +77,9 @@ class ImplicitSettings:
     """Node spacing of the body's distance grid."""
     detail_mm: float = 1.5
     """Node spacing of the finer grid around the head, which keeps eyelids and lips."""
-    shape_levels_mm: tuple[float, ...] = (64.0, 32.0, 16.0, 8.0)
+    shape_levels_mm: tuple[float, ...] = (64.0, 32.0, 16.0)
     """Cell sizes of the geometry's levels."""
-    color_levels_mm: tuple[float, ...] = (96.0, 48.0, 24.0, 12.0, 6.0)
+    color_levels_mm: tuple[float, ...] = (48.0, 24.0, 12.0, 6.0)
     """Cell sizes of the color's levels; the finest sets how crisp borders are."""
     fine_gain: float = 0.75
     """Each finer level of color moves this much less than the one above it."""
@@ -115,8 +115,8 @@ class ImplicitSettings:
     """Color differences between neighbouring points of the body."""
     bend_weight: float = 0.5
     """Roughness of the growth."""
-    relief_weight: float = 1.0
-    """Cloth and hair get their usual thickness where the color has left the body's own look; 0: paint stays flat."""
+    relief: float = 1.0
+    """Painted clothes and hair stand off the body by this many times their usual height; 0: paint stays flat."""
     plain_weight: float = 0.002
     """Pull of colors towards the body's own look."""
     checkpoint_every: int = 50

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Integer
@@ -17,7 +17,8 @@ from avatargen.core.rng import stream
 from avatargen.core.settings import ImplicitSettings
 from avatargen.implicit.color import Colors, Look, colors_at, features_at, make_look
 from avatargen.implicit.encoding import Pyramid, band_pyramid, hash_pyramid
-from avatargen.implicit.sdf import BodyField, body_field, signed_distance, tap_gradient, tap_points
+from avatargen.implicit.relief import paint_relief
+from avatargen.implicit.sdf import BodyField, Volume, body_field, bounded_growth, tap_gradient, tap_points
 
 _CHUNK = 1 << 18
 
@@ -55,6 +56,12 @@ class AvatarField:
     """Reach of the finite differences for normals, metres."""
     joints: Float[Tensor, "j 3"]
     """Joints of the posed body."""
+    parts: Integer[Tensor, " f"] | None
+    """Part of each face of the body, where known."""
+    sculpted: bool = True
+    """Whether growth is learned; else the surface is the body's, plus relief."""
+    relief: Volume | None = None
+    """Height of painted clothes and hair."""
 
     @property
     def bounds(self) -> Float[Tensor, "2 3"]:
@@ -63,7 +70,23 @@ class AvatarField:
 
     def distance(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """Signed distance, metres, negative inside; differentiable in what was learned."""
-        return signed_distance(self.body, self.shape_pyramid, self.learned.growth, points)
+        points = points.detach()
+        found = self.body.distance(points)
+        if self.sculpted:
+            found = found - self.growth(points)
+        return found if self.relief is None else found - self.relief(points)
+
+    def growth(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """How far the learned surface has left the body, metres; differentiable in what was learned."""
+        raw = self.shape_pyramid(self.learned.growth, points)[:, 0]
+        return bounded_growth(raw, self.body.limit(points.detach()))
+
+    def with_relief(self, factor: float) -> "AvatarField":
+        """The same avatar, whose painted clothes and hair stand off the body by their usual height times `factor`."""
+        if factor <= 0:
+            return replace(self, relief=None)
+        style = self.color(self.body.surface.vertices)
+        return replace(self, relief=paint_relief(self.body, self.look, self.parts, style, factor))
 
     def gradient(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """Gradient of the distance by finite differences; differentiable in what was learned."""
@@ -109,6 +132,7 @@ def build_field(
     settings: ImplicitSettings,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    sculpted: bool = True,
 ) -> AvatarField:
     """The field at step 0: the coarse body in its A-pose, wearing nothing but its own look."""
     body = body.to("cpu")
@@ -125,6 +149,8 @@ def build_field(
     look = make_look(base_colors(body).float().cpu(), body.faces, body.parts)
     shape_pyramid, color_pyramid = _pyramids(fixed, settings)
     learned = Learned(shape_pyramid.rows, color_pyramid.rows, look.codes, settings.features, settings.sharpness, seed)
+    learned.growth.requires_grad_(sculpted)
+    learned.log_sharpness.requires_grad_(sculpted)
     return AvatarField(
         body=fixed.to(device),
         look=look.to(device),
@@ -133,6 +159,8 @@ def build_field(
         learned=learned.to(device),
         normal_step=settings.normal_mm / 1000,
         joints=posed.joints[0],
+        parts=None if body.parts is None else body.parts.to(device),
+        sculpted=sculpted,
     )
 
 

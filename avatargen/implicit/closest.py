@@ -27,10 +27,13 @@ def closest_on_triangles(
     d00, d01, d11 = (ab * ab).sum(-1), (ab * ac).sum(-1), (ac * ac).sum(-1)
     p0, p1 = (ap * ab).sum(-1), (ap * ac).sum(-1)
     tiny = 1e-20
-    determinant = (d00 * d11 - d01 * d01).clamp_min(tiny)
+    raw = d00 * d11 - d01 * d01
+    # Slivers whose area drowns in rounding are left to their edges.
+    solid = raw > 1e-6 * d00 * d11
+    determinant = raw.clamp_min(tiny)
     v = (d11 * p0 - d01 * p1) / determinant
     w = (d00 * p1 - d01 * p0) / determinant
-    inside = (v >= 0) & (w >= 0) & (v + w <= 1)
+    inside = solid & (v >= 0) & (w >= 0) & (v + w <= 1)
     squared = (ap * ap).sum(-1)
     # On an edge the squared distance is a quadratic in the place along it.
     on_ab = (p0 / d00.clamp_min(tiny)).clamp(0, 1)

@@ -104,8 +104,10 @@ def prepare(
     """Build the field at step 0 and everything around it, on the device of the guidance's features."""
     words = encode_words(description, guidance)
     device = next(iter(words.asked.values())).device
-    field = build_field(body, betas, settings, seed, device)
-    surface = field.body.surface
+    # The embedded guidance reads the colors of parts: what it says about surfaces would only be noise.
+    sculpted = not guidance.name.startswith("embedded")
+    field = build_field(body, betas, settings, seed, device, sculpted)
+    points, _ = surface_samples(field.body.surface.corners.cpu(), 0.012)
     return Scene(
         field=field,
         guidance=guidance,
@@ -113,7 +115,7 @@ def prepare(
         words=words,
         hull=field.body.hull(0.01),
         look=torch.sigmoid(field.look.logits),
-        surface=surface_samples(surface.corners, 0.012)[0].to(device),
+        surface=points.to(device),
         size=settings.image_size or guidance.image_size,
     )
 
@@ -159,7 +161,7 @@ def fit_avatar(
         _run(scene, progress, reporter, checkpoint, key)
     if checkpoint is not None:
         save(checkpoint, progress, key)
-    return scene.field
+    return scene.field.with_relief(settings.relief)
 
 
 def _run(scene: Scene, progress: Progress, reporter: Reporter, checkpoint: Path | None, key: str) -> None:
@@ -238,7 +240,13 @@ def step_loss(scene: Scene, step: int, generator: torch.Generator) -> tuple[Floa
     light = _gentle_light(generator, cameras)
     behind = _backdrops(generator, cameras)
     drawing = draw(
-        scene.field, cameras, hull=scene.hull, samples=settings.samples, steps=settings.march_steps, generator=generator
+        scene.field,
+        cameras,
+        hull=scene.hull,
+        samples=settings.samples,
+        color_samples=settings.color_samples,
+        steps=settings.march_steps,
+        generator=generator,
     )
     colored = paint(drawing, drawing.style * shade_factor(drawing, light), behind)
     with torch.no_grad():
@@ -252,13 +260,13 @@ def step_loss(scene: Scene, step: int, generator: torch.Generator) -> tuple[Floa
         )
         plain_features = scene.guidance.encode_image(plain)
     images = [colored]
-    grey = settings.textureless_every > 0 and step % settings.textureless_every == 0
+    grey = scene.field.sculpted and settings.textureless_every > 0 and step % settings.textureless_every == 0
     if grey:
         shaded = _CLAY * drawing.opacity[:, None] * shade_factor(drawing, random_light(generator, cameras))
         images.append(paint(drawing, shaded, behind))
     features = scene.guidance.encode_image(torch.cat(images))
     loss, score = _guidance_loss(scene, kinds, features, plain_features, grey)
-    return loss + _keeping_loss(scene, drawing) + _smoothness_loss(scene, generator), score
+    return loss + _keeping_loss(scene, drawing) + _surface_loss(scene, generator), score
 
 
 def _guidance_loss(
@@ -284,23 +292,26 @@ def _keeping_loss(scene: Scene, drawing: Drawing) -> Tensor:
     """Reconstruction head, silhouette and gradient length."""
     settings, colors = scene.settings, drawing.colors
     loss = settings.base_weight * (colors.base - colors.look).abs().mean()
+    if not scene.field.sculpted:
+        return loss
     # Inside the body's own silhouette nothing may become transparent; growing beyond it is free.
     inside = scene.field.body.distance(drawing.point) < 0.0
     loss = loss + settings.mask_weight * ((1.0 - drawing.opacity) * inside).mean()
     return loss + settings.eikonal_weight * eikonal_loss(drawing.gradient)
 
 
-def _smoothness_loss(scene: Scene, generator: torch.Generator) -> Tensor:
+def _surface_loss(scene: Scene, generator: torch.Generator) -> Tensor:
     """Colors and growth of neighbouring points on the whole body, seen or not."""
     settings, field = scene.settings, scene.field
     pick = torch.randint(len(scene.surface), (_REGULAR_POINTS,), generator=generator).to(scene.device)
-    offset = torch.nn.functional.normalize(torch.randn(_REGULAR_POINTS, 3, generator=generator), dim=-1).to(
-        scene.device
-    )
+    offset = torch.randn(_REGULAR_POINTS, 3, generator=generator).to(scene.device)
+    offset = torch.nn.functional.normalize(offset, dim=-1)
     points = scene.surface[pick]
-    change = field.colors(torch.cat([points, points + 0.008 * offset])).change
-    here, there = change.split(_REGULAR_POINTS)
+    colors = field.colors(torch.cat([points, points + 0.008 * offset]))
+    here, there = colors.change.split(_REGULAR_POINTS)
     loss = settings.smooth_weight * (here - there).abs().mean() + settings.plain_weight * here.abs().mean()
+    if not field.sculpted:
+        return loss
     reach = 0.020 * offset
     raw = field.shape_pyramid(field.learned.growth, torch.cat([points - reach, points, points + reach]))[:, 0]
     before, middle, after = raw.split(_REGULAR_POINTS)

@@ -14,7 +14,7 @@ from torch import Tensor
 from avatargen.core.parts import PARTS
 from avatargen.implicit.closest import SurfaceIndex, closest_on_triangles
 from avatargen.implicit.distance import Grid, distance_grid
-from avatargen.implicit.encoding import Pyramid, lookup
+from avatargen.implicit.encoding import lookup
 from avatargen.render.shading import vertex_normals
 
 PART_LIMITS: dict[str, float] = {
@@ -86,7 +86,7 @@ class Distance:
     detail: Volume
     whole_face: Integer[Tensor, "x y z"]
     """(Nearly) closest face at each node."""
-    detail_face: Integer[Tensor, "x y z"]
+    detail_face: Integer[Tensor, "x2 y2 z2"]
 
     def _in_detail(self, points: Tensor) -> Integer[Tensor, " k"]:
         low, high = self.detail.grid.bounds.to(points)
@@ -251,15 +251,6 @@ def bounded_growth(raw: Float[Tensor, " n"], limit: Float[Tensor, " n"]) -> Floa
     """Outward displacement in metres: equal to `raw` near zero, never beyond `limit` out or a quarter of it in."""
     room = torch.where(raw > 0, limit, _INWARD * limit) + 1e-6
     return room * torch.tanh(raw / room)
-
-
-def signed_distance(
-    body: BodyField, pyramid: Pyramid, table: Float[Tensor, "rows 1"], points: Float[Tensor, "n 3"]
-) -> Float[Tensor, " n"]:
-    """The avatar's field at points, negative inside; differentiable in the table."""
-    points = points.detach()
-    raw = pyramid(table, points)[:, 0]
-    return body.distance(points) - bounded_growth(raw, body.limit(points))
 
 
 def tap_points(points: Float[Tensor, "n 3"], step: float) -> Float[Tensor, "m 3"]:

@@ -54,21 +54,21 @@ def sample_edges(
     weights: Float[Tensor, "rays m-1"],
     count: int,
     offset: Float[Tensor, " rays"] | None = None,
-    floor: float = 1e-2,
+    margin: float = 0.002,
 ) -> Float[Tensor, "rays count"]:
     """`count` increasing distances, dense where `weights` are high (inverse of their cumulative share).
 
-    `offset` in -0.5..0.5 shifts each ray's inner places by that part of their spacing. `floor` is the share that
-    is spread evenly over the intervals, so that every interval that has any length is visited with some chance.
+    `offset` in -0.5..0.5 shifts each ray's inner places by that part of their spacing. The share `margin` of the
+    weights is left out at both ends: it may lie far from the rest and would make the outer intervals long.
     """
-    total = weights.sum(1, keepdim=True)
-    share = (1.0 - floor) * weights / total.clamp_min(1e-12) + floor / weights.shape[1]
-    cumulative = torch.cat([torch.zeros_like(total), torch.cumsum(share, dim=1)], dim=1)
+    share = weights + 1e-12
+    cumulative = torch.cat([torch.zeros_like(share[:, :1]), torch.cumsum(share, dim=1)], dim=1)
     cumulative = cumulative / cumulative[:, -1:]
-    place = torch.linspace(0.0, 1.0, count, dtype=edges.dtype, device=edges.device).expand(len(edges), count)
+    place = torch.linspace(margin, 1.0 - margin, count, dtype=edges.dtype, device=edges.device)
+    place = place.expand(len(edges), count)
     if offset is not None:
         inner = place[:, 1:-1] + offset[:, None] / (count - 1)
-        place = torch.cat([place[:, :1], inner, place[:, -1:]], dim=1)
+        place = torch.cat([place[:, :1], inner.clamp(margin, 1.0 - margin), place[:, -1:]], dim=1)
     place = place.contiguous()
     upper = torch.searchsorted(cumulative, place, right=True).clamp(1, edges.shape[1] - 1)
     low, high = cumulative.gather(1, upper - 1), cumulative.gather(1, upper)
