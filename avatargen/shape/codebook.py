@@ -1,5 +1,7 @@
 """Which bodies a text is compared with, and what the guidance sees in them (kept in the cache)."""
 
+from pathlib import Path
+
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
@@ -14,6 +16,8 @@ from avatargen.shape.query import VERSION, query_vertices, render_query
 from avatargen.shape.vae import LATENT, ShapeSpace
 
 SIZE = 2048
+SHIPPED = Path(__file__).resolve().parent / "data" / "features.safetensors"
+"""Pictures of the open body's codebook as the embedded guidance sees them."""
 
 
 def cluster(
@@ -87,16 +91,10 @@ def codebook_features(
     A damaged or unwritable cache costs time, not the run: a note says so.
     """
     count = min(count, len(space.codebook))
-    key = cache_key(
-        body=f"{space.body.kind}-{space.body.version}",
-        space=space.version,
-        guidance=f"{guidance.name}-{guidance.version}-{guidance.image_size}",
-        pictures=VERSION,
-        views=views,
-    )
+    key = _key(space, guidance, views)
     path = cache_dir() / "shape" / f"features-{key}.safetensors"
-    known = torch.zeros(0)
-    if path.is_file():
+    known = _shipped(key, views)
+    if len(known) < count and path.is_file():
         try:
             known = _read(path, views)
         except BrokenFileError as error:
@@ -114,6 +112,29 @@ def codebook_features(
     except OutputError as error:
         reporter.note(f"shape: the features of the codebook are not kept: {str(error).splitlines()[0]}")
     return features
+
+
+def _key(space: ShapeSpace, guidance: Guidance, views: int) -> str:
+    return cache_key(
+        body=f"{space.body.kind}-{space.body.version}",
+        space=space.version,
+        guidance=f"{guidance.name}-{guidance.version}-{guidance.image_size}",
+        pictures=VERSION,
+        views=views,
+    )
+
+
+def _shipped(key: str, views: int) -> Float[Tensor, "n views d"]:
+    """The features that ship with the package, if they were made by these versions; else none."""
+    if SHIPPED.is_file() and load_tensors(SHIPPED)[1].get("key") == key:
+        return _read(SHIPPED, views).float()
+    return torch.zeros(0, views, 0)
+
+
+def save_shipped(space: ShapeSpace, guidance: Guidance, count: int, views: int, reporter: Reporter) -> None:
+    """Write the features that ship: `python -m avatargen.shape.train --features`, once guidance and body are final."""
+    features = codebook_features(space, guidance, count, views, reporter)
+    save_tensors(SHIPPED, {"features": features.half()}, {"key": _key(space, guidance, views)})
 
 
 def _read(path: object, views: int) -> Float[Tensor, "n views d"]:

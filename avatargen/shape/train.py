@@ -15,9 +15,10 @@ from avatargen.body.model import BodyModel
 from avatargen.core.files import save_tensors
 from avatargen.core.progress import Reporter, Silent, Terminal, stage
 from avatargen.core.rng import stream
-from avatargen.core.settings import BodySettings
-from avatargen.shape.codebook import SIZE, make_codebook
-from avatargen.shape.vae import LATENT, ShapeVae, trained_file
+from avatargen.core.settings import BodySettings, GuidanceSettings, ShapeSettings
+from avatargen.guidance.load import load_guidance
+from avatargen.shape.codebook import SIZE, linear_space, make_codebook, save_shipped
+from avatargen.shape.vae import LATENT, ShapeVae, load_shape_space, trained_file
 
 _NOISE_MM = 1.0
 """Deviation of the vertices that the likelihood allows: what is smaller is left to the prior."""
@@ -139,7 +140,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--entries", type=int, default=SIZE, help="bodies in the codebook")
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--features", type=int, metavar="N", help="only write the embedded guidance's features of the first N bodies"
+    )
     args = parser.parse_args(arguments)
+    if args.features:
+        return _ship_features(args.features)
     body = load_body_model(BodySettings(kind=args.body, gender=args.gender, folder=args.folder))
     reporter = Terminal()
     vae, report = train_shape_vae(body, args.steps, args.seed, reporter)
@@ -150,6 +156,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{out}: {report.vae_mm:.2f} mm on held-out bodies; "
         f"{LATENT} principal components: {report.pca_mm:.2f} mm; {report.kl:.1f} nats"
     )
+    return 0
+
+
+def _ship_features(count: int) -> int:
+    body = load_body_model(BodySettings())
+    guidance = load_guidance(GuidanceSettings(model="embedded"), "cpu")
+    space = load_shape_space(body) or linear_space(body)
+    save_shipped(space, guidance, count, ShapeSettings().views, Terminal())
     return 0
 
 
