@@ -10,7 +10,8 @@ from torch import Tensor
 class BodyModel:
     """A parametric body: T-pose template, metres, Y up, facing +Z, left is +X. The origin is the file's own.
 
-    `posed = LBS(template + shape_directions . betas [+ pose_directions . (R - I)], joints, R)`: SMPL (Loper et al. 2015).
+    `posed = LBS(template + shape_directions . betas [+ pose_directions . (R - I)], joints, R)`,
+    after SMPL (Loper et al. 2015).
     """
 
     kind: str
