@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.distributed as distributed
 from jaxtyping import Float
@@ -22,14 +23,16 @@ from torch.nn.functional import cross_entropy, smooth_l1_loss
 from avatargen.core.files import load_tensors, save_tensors
 from avatargen.core.progress import Reporter, Silent, Terminal, stage
 from avatargen.core.rng import numpy_stream, stream
-from avatargen.guidance.embedded.image_tower import ImageTower, channels_last
+from avatargen.guidance.embedded.image_tower import ImageTower, JointReader, channels_last
 from avatargen.guidance.embedded.slots import BACKGROUND, SLOT_ID
+from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector
 from avatargen.training.gbuffers import join, make_buffers, make_pose_buffers
+from avatargen.training.joint_reader import read_joints, train_joint_reader
 from avatargen.training.motions import clips_of, even_frames, read_motions
 from avatargen.training.pictures import Batch, Source
 from avatargen.training.pose_words import train_pose_words
 from avatargen.training.queries import make_queries
-from avatargen.training.ship import load_pose_words, save_pose_words, ship
+from avatargen.training.ship import load_joint_reader, load_pose_words, save_pose_words, ship
 
 _RARE = ("eyes", "lips", "beard", "belt", "belly", "shirt_front", "neck", "back", "pelvis", "ankles", "hands")
 
@@ -51,6 +54,9 @@ class Plan:
     rate: float = 2.5e-3
     averaging: float = 0.997
     """Decay of the moving average of the weights, which is what ships."""
+    joint_steps: int = 4000
+    """Of the second look at joints, after the tower."""
+    word_steps: int = 4500
     save_seconds: float = 90.0
 
 
@@ -108,15 +114,37 @@ def train_guidance(
 ) -> Path:
     """Train everything, and write `out/embedded.safetensors`, which is what ships. Returns its path."""
     reporter = reporter or Silent()
+    tower = train_tower(plan, motions, out, resume=resume, reporter=reporter)
+    second = out / "joint_reader.safetensors"
+    if not (resume and second.exists()):
+        source = _source(plan, motions, out, "joints")
+        save_tensors(second, train_joint_reader(tower, source, plan.joint_steps, reporter=reporter).state_dict())
     kept = out / "pose_words.safetensors"
     if not (resume and kept.exists()):
-        data = read_motions(motions)
-        words, pose = train_pose_words(data, clips_of(data, "train"), plan.seed, reporter=reporter)
-        save_pose_words(kept, words, pose)
-    tower = train_tower(plan, motions, out, resume=resume, reporter=reporter)
-    path = ship(out / "embedded.safetensors", tower, *load_pose_words(kept), {"trained minutes": f"{plan.minutes:g}"})
+        save_pose_words(kept, *_pose_words(plan, motions, out, tower, load_joint_reader(second), reporter))
+    path = ship(
+        out / "embedded.safetensors",
+        tower,
+        load_joint_reader(second),
+        *load_pose_words(kept),
+        {"trained minutes": f"{plan.minutes:g}"},
+    )
     reporter.note(f"wrote {path}")
     return path
+
+
+def _pose_words(
+    plan: Plan, motions: Path, out: Path, tower: ImageTower, reader: JointReader, reporter: Reporter
+) -> tuple[ActionWords, PoseVector]:
+    data = read_motions(motions)
+    clips = clips_of(data, "train")
+    source = _source(plan, motions, out, "read")
+    poses = len(clips) * plan.frames_per_clip
+    views = 2
+    rows = np.arange(poses * views) + source.count - poses * views  # the pose buffers come last, clip by clip
+    read = read_joints(tower, reader, source, rows)
+    clip = np.repeat(np.arange(len(clips)), plan.frames_per_clip * views)
+    return train_pose_words(data, clips, plan.seed, plan.word_steps, reporter=reporter, read=(read, clip))
 
 
 def train_tower(

@@ -6,7 +6,7 @@ import fast_simplification
 import numpy as np
 import torch
 from jaxtyping import Float, Integer
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from avatargen.body.model import BodyModel
@@ -38,12 +38,13 @@ class LightBody:
 def lighten(body: BodyModel, faces: int = 6000) -> LightBody:
     """`body` with about `faces` triangles."""
     vertices, triangles = body.template.numpy(), body.faces.numpy()
-    points, small = fast_simplification.simplify(
-        vertices.astype(np.float32), triangles.astype(np.int32), 1.0 - faces / len(triangles)
+    made = fast_simplification.simplify(
+        vertices.astype(np.float64), triangles.astype(np.int32), 1.0 - faces / len(triangles)
     )
-    nearest = torch.from_numpy(cKDTree(vertices).query(points)[1])
+    points, small = made[0], made[1]
+    nearest = torch.from_numpy(KDTree(vertices).query(points)[1])
     center = points[small].mean(1)
-    original = cKDTree(vertices[triangles].mean(1)).query(center)[1]
+    original = KDTree(vertices[triangles].mean(1)).query(center)[1]
     return LightBody(
         body=body,
         template=torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32)),

@@ -53,6 +53,11 @@ class Source:
         plain = torch.cat([nowhere, mannequin(body)[faces].mean(1)])
         self._looks = (plain * torch.tensor(_TONES)[:, None]).clamp(0, 1)
 
+    @property
+    def count(self) -> int:
+        """How many buffers there are."""
+        return len(self._buffers.face)
+
     def draw(self, painted: int, queries: int) -> Batch:
         """A random batch."""
         rows = torch.randint(len(self._buffers.face), (painted,), generator=self._generator).numpy()
@@ -77,6 +82,10 @@ class Source:
             traits=torch.cat([traits, self._query_traits[which]]),
             traits_known=torch.cat([0.3 * whole * standing, torch.ones(queries)]),
         )
+
+    def pictures(self, rows: Integer[np.ndarray, " b"]) -> Float[Tensor, "b 3 128 128"]:
+        """Buffers `rows`, painted at random, not zoomed."""
+        return self._painter.paint(self.canvas(rows, zoom=False))
 
     def canvas(self, rows: Integer[np.ndarray, " b"], zoom: bool) -> Canvas:
         """Buffers `rows` ready to be painted, with a small random zoom and shift if asked."""

@@ -71,8 +71,13 @@ def train_pose_words(
     steps: int = 3000,
     batch: int = 256,
     reporter: Reporter | None = None,
+    read: tuple[Tensor, np.ndarray] | None = None,
 ) -> tuple[ActionWords, PoseVector]:
-    """The two networks, trained on `clips`."""
+    """The two networks, trained on `clips`.
+
+    `read` holds joints [n, 23, 3] as the image tower read them off pictures, and which of `clips` [n] each is from:
+    half of every batch is taken from them, so that poses are known by what the tower makes of them.
+    """
     reporter = reporter or Silent()
     generator = numpy_stream(seed, "pose-words")
     noise = stream(seed, "pose-words/noise")
@@ -93,6 +98,8 @@ def train_pose_words(
             rows = np.array([generator.choice(frames[c]) for c in chosen])
             said = [_vary(generator, texts[c]) for c in chosen]
             seen = joints[rows] + _error(noise, batch)
+            if read is not None:
+                chosen, said, seen = _with_read(generator, read, texts, chosen, said, seen)
             logits = pose(seen) @ words(encode_pieces(said)).T / TEMPERATURE
             target = torch.from_numpy(shared[np.ix_(chosen, chosen)])
             loss = -_agreement(logits, target) - _agreement(logits.T, target)
@@ -102,6 +109,22 @@ def train_pose_words(
             schedule.step()
             reporter.step(1, loss=float(loss.detach()))
     return words.eval(), pose.eval()
+
+
+def _with_read(
+    generator: np.random.Generator,
+    read: tuple[Tensor, np.ndarray],
+    texts: list[list[str]],
+    chosen: np.ndarray,
+    said: list[str],
+    seen: Tensor,
+) -> tuple[np.ndarray, list[str], Tensor]:
+    """The batch with its first half replaced by joints that were read off pictures."""
+    half = len(chosen) // 2
+    rows = generator.integers(0, len(read[0]), half)
+    clips = read[1][rows]
+    said = [_vary(generator, texts[c]) for c in clips] + said[half:]
+    return np.concatenate([clips, chosen[half:]]), said, torch.cat([read[0][rows], seen[half:]])
 
 
 def _agreement(logits: Tensor, target: Tensor) -> Tensor:

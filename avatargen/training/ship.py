@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from avatargen.core.files import load_tensors, save_tensors
-from avatargen.guidance.embedded.image_tower import ImageTower
+from avatargen.guidance.embedded.image_tower import ImageTower, JointReader
 from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector
 
 
@@ -17,6 +17,13 @@ def averaged_tower(checkpoint: Path) -> ImageTower:
     tower = ImageTower()
     tower.load_state_dict({k.removeprefix("average/"): v for k, v in tensors.items() if k.startswith("average/")})
     return tower.eval()
+
+
+def load_joint_reader(path: Path) -> JointReader:
+    """The second look at joints that training kept."""
+    reader = JointReader()
+    reader.load_state_dict(load_tensors(path)[0])
+    return reader.eval()
 
 
 def load_pose_words(path: Path) -> tuple[ActionWords, PoseVector]:
@@ -33,9 +40,16 @@ def save_pose_words(path: Path, words: ActionWords, pose: PoseVector) -> Path:
     return save_tensors(path, _named(words=words, pose=pose))
 
 
-def ship(path: Path, tower: ImageTower, words: ActionWords, pose: PoseVector, notes: Mapping[str, str]) -> Path:
+def ship(
+    path: Path,
+    tower: ImageTower,
+    reader: JointReader,
+    words: ActionWords,
+    pose: PoseVector,
+    notes: Mapping[str, str],
+) -> Path:
     """Write all networks in half precision."""
-    tensors = _named(tower=tower, words=words, pose=pose)
+    tensors = _named(tower=tower, reader=reader, words=words, pose=pose)
     half = {k: v.to(torch.float16) if v.is_floating_point() and v.ndim > 0 else v for k, v in tensors.items()}
     return save_tensors(path, half, notes)
 

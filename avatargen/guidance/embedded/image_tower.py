@@ -76,6 +76,13 @@ class ImageTower(nn.Module):
 
         Joints are those of the average body, Y up, the trunk facing +Z.
         """
+        logits, state = self.see(images)
+        return logits, self.traits(state), self.joints(state).reshape(-1, JOINTS, 3)
+
+    def see(
+        self, images: Float[Tensor, "b 3 128 128"]
+    ) -> tuple[Float[Tensor, "b slots 64 64"], Float[Tensor, "b 256"]]:
+        """Slot logits, and a summary of the whole picture."""
         fine = self.stem(2.0 * images - 1.0)
         low = self.at_32(self.to_32(fine))
         middle = self.at_16(self.to_16(low))
@@ -87,8 +94,32 @@ class ImageTower(nn.Module):
         x = self.join_64(relu(self.side_64(fine) + _twice(self.up_64(x))))
         logits = self.logits(x)
         seen = torch.cat([self.squeeze(deep).flatten(1), pooled, moments(logits.softmax(1)).flatten(1)], dim=1)
-        state = self.read(seen)
-        return logits, self.traits(state), self.joints(state).reshape(-1, JOINTS, 3)
+        return logits, self.read(seen)
+
+
+class JointReader(nn.Module):
+    """Where the joints are, from where the slots are: a second look that corrects the tower's first guess.
+
+    It sees no colors, only the maps of the slots, so it needs few pictures to learn from.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps = nn.Sequential(_down(BACKGROUND + 1, 32), _down(32, 64), _down(64, 96), nn.Conv2d(96, 40, 1))
+        self.layers = nn.Sequential(
+            nn.Linear(40 * 64 + 256 + JOINTS * 3, 320),
+            nn.ReLU(),
+            nn.Linear(320, 256),
+            nn.ReLU(),
+            nn.Linear(256, JOINTS * 3),
+        )
+
+    def forward(
+        self, logits: Float[Tensor, "b slots 64 64"], state: Float[Tensor, "b 256"], guess: Float[Tensor, "b 23 3"]
+    ) -> Float[Tensor, "b 23 3"]:
+        """Joints in the tower's frame, metres."""
+        seen = torch.cat([self.maps(logits.softmax(1)).flatten(1), state, guess.flatten(1)], dim=1)
+        return guess + self.layers(seen).reshape(-1, JOINTS, 3)
 
 
 def _twice(x: Tensor) -> Tensor:

@@ -13,7 +13,14 @@ from avatargen.core.errors import BrokenFileError, MissingAssetError
 from avatargen.core.files import digest_bytes, digest_file, load_tensors
 from avatargen.guidance.embedded import embedding, image_tower, lexicon, reader
 from avatargen.guidance.embedded.embedding import POSE_WIDTH, image_vector, slot_colors, text_vector
-from avatargen.guidance.embedded.image_tower import IMAGE_SIZE, ImageTower, channels_last, fit_size
+from avatargen.guidance.embedded.image_tower import (
+    IMAGE_SIZE,
+    JOINTS,
+    ImageTower,
+    JointReader,
+    channels_last,
+    fit_size,
+)
 from avatargen.guidance.embedded.reader import read
 from avatargen.guidance.embedded.slots import BACKGROUND
 from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector, encode_pieces
@@ -63,11 +70,18 @@ class EmbeddedGuidance:
     licence = LICENCE
 
     def __init__(
-        self, tower: ImageTower, words: ActionWords, pose: PoseVector, version: str, device: torch.device | str = "cpu"
+        self,
+        tower: ImageTower,
+        reader: JointReader,
+        words: ActionWords,
+        pose: PoseVector,
+        version: str,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.version = version
         self._device = torch.device(device)
         self._tower = channels_last(tower.eval().requires_grad_(False).to(self._device))
+        self._reader = reader.eval().requires_grad_(False).to(self._device)
         self._words = words.eval().requires_grad_(False)
         self._pose = pose.eval().requires_grad_(False).to(self._device)
 
@@ -85,7 +99,9 @@ class EmbeddedGuidance:
 
     def look(self, images: Float[Tensor, "b 3 128 128"]) -> tuple[Tensor, Tensor, Tensor]:
         """Shares of the slots at 64 x 64, traits, and pose vectors."""
-        logits, traits, joints = self._tower(images.contiguous(memory_format=torch.channels_last))
+        logits, state = self._tower.see(images.contiguous(memory_format=torch.channels_last))
+        traits, guess = self._tower.traits(state), self._tower.joints(state).unflatten(1, (JOINTS, 3))
+        joints = self._reader(logits, state, guess)
         # Twice the logits, and no crumbs: paint must not leak into a part that might, but need not, be the one.
         shares = ((2.0 * logits).softmax(1)[:, :BACKGROUND] - _CRUMBS).clamp_min(0.0) / (1.0 - _CRUMBS)
         return shares, traits, self._pose(joints)
@@ -124,9 +140,9 @@ def _from_file(path: Path, device: torch.device | str) -> EmbeddedGuidance:
             f"the weights of the embedded guidance are missing: {path}\n"
             f"  Install the package again, or make them: python -m avatargen.training.guidance --help"
         ) from error
-    tower, words, pose = ImageTower(), ActionWords(), PoseVector()
+    tower, joints, words, pose = ImageTower(), JointReader(), ActionWords(), PoseVector()
     try:
-        for prefix, module in (("tower/", tower), ("words/", words), ("pose/", pose)):
+        for prefix, module in (("tower/", tower), ("reader/", joints), ("words/", words), ("pose/", pose)):
             state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             module.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
     except RuntimeError as error:
@@ -135,4 +151,4 @@ def _from_file(path: Path, device: torch.device | str) -> EmbeddedGuidance:
             f"  Install the package again, or train anew."
         ) from error
     version = f"{digest_file(path)}-{_code_version()}"
-    return EmbeddedGuidance(tower, words, pose, version, device)
+    return EmbeddedGuidance(tower, joints, words, pose, version, device)

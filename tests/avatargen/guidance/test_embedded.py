@@ -12,7 +12,7 @@ from avatargen.core.files import save_tensors
 from avatargen.guidance.embedded import lexicon
 from avatargen.guidance.embedded.colors import COLOR_WIDTH, color_features, features_of_srgb, lab_from_srgb
 from avatargen.guidance.embedded.embedding import WIDTH, image_vector, slot_colors, text_vector
-from avatargen.guidance.embedded.image_tower import ImageTower, fit_size, moments
+from avatargen.guidance.embedded.image_tower import ImageTower, JointReader, fit_size, moments
 from avatargen.guidance.embedded.model import EmbeddedGuidance, load_embedded
 from avatargen.guidance.embedded.reader import read, stem
 from avatargen.guidance.embedded.slots import SLOTS, TRAITS
@@ -43,7 +43,7 @@ def untrained() -> EmbeddedGuidance:
     for parameter in tower.parameters():
         if parameter.ndim > 1:
             parameter.data.normal_(0, 0.7 / math.sqrt(parameter[0].numel()), generator=generator)
-    return EmbeddedGuidance(tower, ActionWords(), PoseVector(), "test")
+    return EmbeddedGuidance(tower, JointReader(), ActionWords(), PoseVector(), "test")
 
 
 @pytest.fixture(scope="module")
