@@ -1,0 +1,145 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from avatargen.body.open_body import load_open_body
+from avatargen.core.errors import BrokenFileError
+from avatargen.core.settings import ImplicitSettings
+from avatargen.implicit import fit
+from avatargen.implicit.draw import draw
+from avatargen.render.cameras import orbit
+
+SETTINGS = ImplicitSettings(
+    steps=6, views=2, image_size=32, samples=8, march_steps=12, distance_mm=12.0, detail_mm=6.0,
+    shape_levels_mm=(64.0, 32.0), color_levels_mm=(96.0, 48.0), color_rate=0.3, checkpoint_every=3,
+)  # fmt: skip
+BETAS = torch.zeros(4)
+
+
+class Yellow:
+    """Likes pictures whose middle is yellow, whatever is asked."""
+
+    name = "fake"
+    version = "1"
+    image_size = 32
+    licence = "none"
+
+    def encode_text(self, texts):
+        return torch.nn.functional.normalize(torch.tensor([[0.45, 0.3, -0.45]]), dim=-1).repeat(len(texts), 1)
+
+    def encode_image(self, images):
+        size = images.shape[-1]
+        part = images[:, :, int(0.3 * size) : int(0.55 * size), int(0.4 * size) : int(0.6 * size)]
+        return torch.nn.functional.normalize(part.mean((2, 3)) - 0.5, dim=-1)
+
+
+class Recorder:
+    def __init__(self):
+        self.scores, self.losses, self.notes = [], [], []
+
+    def start(self, stage, total):
+        pass
+
+    def step(self, n=1, **values):
+        if values:
+            self.scores.append(values["score"])
+            self.losses.append(values["loss"])
+
+    def finish(self):
+        pass
+
+    def note(self, line):
+        self.notes.append(line)
+
+
+def run(settings=SETTINGS, seed=0, reporter=None, checkpoint=None, guidance=None):
+    body = load_open_body()
+    return fit.fit_avatar("yellow", body, BETAS, guidance or Yellow(), settings, seed, reporter, checkpoint)
+
+
+@pytest.fixture(scope="module")
+def straight():
+    return run().state()
+
+
+def test_the_same_seed_gives_the_same_avatar_bit_by_bit(straight):
+    again = run().state()
+    assert all(torch.equal(straight[name], again[name]) for name in straight)
+
+
+def test_another_seed_gives_another_avatar(straight):
+    other = run(seed=1).state()
+    assert not torch.equal(straight["part_codes"], other["part_codes"])
+
+
+def test_stopping_and_going_on_equals_going_straight_through(tmp_path, straight, monkeypatch):
+    path = tmp_path / "fit.safetensors"
+    real, calls = fit._step, []
+
+    def dies_in_the_fourth(scene, progress):
+        calls.append(progress.step)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return real(scene, progress)
+
+    monkeypatch.setattr(fit, "_step", dies_in_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        run(checkpoint=path)
+    monkeypatch.setattr(fit, "_step", real)
+    reporter = Recorder()
+    resumed = run(checkpoint=path, reporter=reporter).state()
+    assert reporter.notes == ["continuing at step 3 of 6"]
+    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+
+
+def test_a_checkpoint_of_other_words_is_not_used_and_a_broken_one_is_an_error(tmp_path, straight):
+    path = tmp_path / "fit.safetensors"
+    run(checkpoint=path, settings=replace(SETTINGS, steps=1))
+    reporter = Recorder()
+    again = run(checkpoint=path, reporter=reporter).state()
+    assert reporter.notes == []
+    assert all(torch.equal(straight[name], again[name]) for name in straight)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(BrokenFileError, match=r"fit\.safetensors"):
+        run(checkpoint=path)
+
+
+def test_a_loss_that_is_not_a_number_costs_one_step_and_half_the_rate(monkeypatch):
+    real, calls = fit.step_loss, []
+
+    def sometimes_broken(scene, step, generator):
+        loss, score = real(scene, step, generator)
+        calls.append(step)
+        return (loss * float("nan"), score) if len(calls) == 3 else (loss, score)
+
+    monkeypatch.setattr(fit, "step_loss", sometimes_broken)
+    reporter = Recorder()
+    state = run(reporter=reporter).state()
+    assert len(reporter.notes) == 1
+    assert "half the rate" in reporter.notes[0]
+    assert all(bool(torch.isfinite(value).all()) for value in state.values())
+
+
+def test_the_score_rises_and_the_body_turns_yellow_but_keeps_its_fingers_and_its_own_look():
+    reporter = Recorder()
+    field = run(settings=replace(SETTINGS, steps=40), reporter=reporter)
+    assert sum(reporter.scores[-8:]) / 8 > sum(reporter.scores[:4]) / 4 + 0.3
+    with torch.no_grad():
+        drawing = draw(field, orbit(0.0, 0.0, 3.0, (0.0, 0.1, 0.0), 30.0, 64), hull=field.body.hull(0.01))
+        torso = (drawing.opacity > 0.95) & ((drawing.point - torch.tensor([0.0, 0.2, 0.1])).norm(dim=-1) < 0.15)
+        red, green, blue = drawing.style[torso].mean(0).tolist()
+        assert min(red, green) > blue + 0.3
+        look = field.colors(drawing.point[torso])
+        assert float((look.base - look.look).abs().mean()) < 0.03
+        grown = field.growth(field.body.surface.vertices)
+    assert float((grown.abs() - field.body.vertex_limits).max()) < 0.03
+    hands = field.body.vertex_limits < 0.0031
+    assert float(grown[hands].abs().max()) < 0.02
+
+
+def test_time_that_is_up_ends_the_optimisation_with_what_there_is():
+    reporter = Recorder()
+    run(settings=replace(SETTINGS, steps=100000, minutes=1e-6), reporter=reporter)
+    assert len(reporter.losses) == 0
+    assert reporter.notes == ["time is up after 0 of 100000 steps"]
