@@ -32,8 +32,15 @@ class Content:
 
 
 def _glb(content: Content) -> dict[str, bytes]:
-    credit = {"author": content.author, "copyright": content.copyright, "licence": content.licence}
-    return {f"{content.name}.glb": encode_glb(content.model, content.motions, name=content.name, **credit)}
+    data = encode_glb(
+        content.model,
+        content.motions,
+        name=content.name,
+        author=content.author,
+        copyright=content.copyright,
+        licence=content.licence,
+    )
+    return {f"{content.name}.glb": data}
 
 
 def _fbx(content: Content) -> dict[str, bytes]:

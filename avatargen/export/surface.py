@@ -81,7 +81,7 @@ def colors_of(mesh: Mesh) -> Float[np.ndarray, "v 3"] | None:
 def encode_png(picture: UInt8[np.ndarray, "h w 3"]) -> bytes:
     """PNG without any metadata, so that equal pictures give equal bytes."""
     stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(stream, format="PNG", compress_level=6)
+    Image.fromarray(np.ascontiguousarray(picture)).save(stream, format="PNG", compress_level=4)
     return stream.getvalue()
 
 
