@@ -36,7 +36,7 @@ def preview(
     """
     mesh = avatar.mesh if isinstance(avatar, RiggedMesh) else avatar
     points = standing(avatar) if isinstance(avatar, RiggedMesh) else mesh.vertices
-    vertices = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32))
+    vertices = torch.tensor(points, dtype=torch.float32)
     skeleton = avatar.skeleton if isinstance(avatar, RiggedMesh) else skeleton
     width = max(64, settings.preview_width)
     height = round(width * _HEIGHT)

@@ -51,7 +51,7 @@ class Figure:
 
 def figure_of(mesh: Mesh) -> Figure:
     """Faces, look and edges of `mesh` as tensors."""
-    faces = torch.from_numpy(mesh.faces.astype(np.int64))
+    faces = torch.tensor(mesh.faces, dtype=torch.int64)
     return Figure(faces, surface_of(mesh), mesh_edges(faces))
 
 
@@ -116,7 +116,8 @@ def turntable(avatar: Mesh | RiggedMesh, path: Path, settings: VideoSettings, re
         OutputError: the file cannot be written or encoded.
     """
     mesh = avatar.mesh if isinstance(avatar, RiggedMesh) else avatar
-    vertices = torch.from_numpy(standing(avatar) if isinstance(avatar, RiggedMesh) else mesh.vertices).float()
+    points = standing(avatar) if isinstance(avatar, RiggedMesh) else mesh.vertices
+    vertices = torch.tensor(points, dtype=torch.float32)
     figure = figure_of(mesh)
     count = max(1, round(settings.turntable_seconds * settings.fps))
     azimuths = torch.arange(count) * (360.0 / count)
@@ -162,7 +163,7 @@ def posed_video(
         OutputError: the file cannot be written or encoded.
     """
     stride = max(1, round(fps / settings.max_fps))
-    frames = torch.from_numpy(np.ascontiguousarray(posed[::stride], dtype=np.float32))
+    frames = torch.tensor(posed[::stride], dtype=torch.float32)
     figure = figure_of(mesh)
     targets, distance = follow(frames, fps / stride, settings.width / settings.height)
     cameras = orbit(_MOTION_AZIMUTH_DEG, _ELEVATION_DEG, distance, targets, FOV_DEG, _size(settings))

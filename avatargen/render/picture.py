@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
@@ -36,11 +35,11 @@ class Surface:
 def surface_of(mesh: Mesh) -> Surface:
     """The look a `Mesh` carries: its texture, else its vertex colors, else clay."""
     if mesh.texture is not None and mesh.uvs is not None and mesh.uv_faces is not None:
-        texture = torch.from_numpy(mesh.texture).float() / 255
-        uvs = torch.from_numpy(np.asarray(mesh.uvs, dtype=np.float32))
-        return Surface(texture=texture, uvs=uvs, uv_faces=torch.from_numpy(mesh.uv_faces.astype(np.int64)))
+        texture = torch.tensor(mesh.texture).float() / 255
+        uvs = torch.tensor(mesh.uvs, dtype=torch.float32)
+        return Surface(texture=texture, uvs=uvs, uv_faces=torch.tensor(mesh.uv_faces, dtype=torch.int64))
     if mesh.vertex_colors is not None:
-        return Surface(torch.from_numpy(np.asarray(mesh.vertex_colors, dtype=np.float32)))
+        return Surface(torch.tensor(mesh.vertex_colors, dtype=torch.float32))
     return Surface()
 
 

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from avatargen.render.cameras import Cameras, orbit, rays
 
-_WALL_TOP = (0.800, 0.812, 0.830)
-_WALL = (0.905, 0.903, 0.895)
-_FLOOR = (0.868, 0.860, 0.846)
+# Pure greys: where the hue of a soft gradient changes, a video's coarser chroma shows bands.
+_WALL_TOP, _WALL, _FLOOR = 0.805, 0.905, 0.862
 _CELL = 0.04
 """Metres; detail of the contact shadow."""
 _REACH = 1.0
@@ -84,7 +83,7 @@ def studio_background(
     center: Float[Tensor, " 3"] | None = None,
     grid: float = 0.0,
 ) -> Float[Tensor, "b 3 h w"]:
-    """Seamless paper: a wall that darkens upward, running into a slightly warmer floor.
+    """Seamless paper: a wall that darkens upward, running into a slightly darker floor.
 
     Args:
         cameras: views; those below the floor see only wall.
@@ -96,7 +95,7 @@ def studio_background(
         origins, directions = rays(cameras)
         slope = directions[..., 1]
         like = {"device": slope.device, "dtype": slope.dtype}
-        wall, top, floor = (torch.tensor(color, **like) for color in (_WALL, _WALL_TOP, _FLOOR))
+        wall, top, floor = (torch.full((3,), grey, **like) for grey in (_WALL, _WALL_TOP, _FLOOR))
         rise = (slope.clamp(min=0) / 0.5).clamp(max=1)[..., None]
         image = wall + (top - wall) * rise * (2 - rise)
         reach = origins[..., 1] / (-slope).clamp(min=1e-4)

@@ -28,6 +28,7 @@ def doll():
     both = trimesh.util.concatenate([body, hand])
     colors = np.full((len(both.vertices), 3), 0.6)
     colors[len(body.vertices) :] = (0.9, 0.05, 0.05)
+    colors.setflags(write=False)  # values may come from files and other processes
     mesh = Mesh(vertices=both.vertices.astype(np.float32), faces=both.faces.astype(np.int64), vertex_colors=colors)
     joints = np.array([[0, 0.8, 0], [0.3, 1.0, 0]])
     weights = np.zeros((len(both.vertices), 2))

@@ -4,8 +4,9 @@ import torch
 import trimesh
 
 from avatargen.core.rng import stream
+from avatargen.core.values import Mesh
 from avatargen.render.cameras import orbit
-from avatargen.render.picture import Surface, coarser, draw_mesh, render_mesh, texels_per_metre
+from avatargen.render.picture import Surface, coarser, draw_mesh, render_mesh, surface_of, texels_per_metre
 
 RED, BLUE = torch.tensor([1.0, 0, 0]), torch.tensor([0, 0, 1.0])
 
@@ -171,3 +172,16 @@ def test_a_coarser_texture_is_the_mean_of_its_texels_and_looks_the_same_from_afa
     error = [(draw_mesh(vertices, faces, cameras, s, light=None).image - truth).abs().mean() for s in (fine, small)]
     assert error[1] < 0.6 * error[0]
     assert coarser(Surface(), 4).texture is None
+
+
+def test_a_stored_mesh_becomes_the_look_it_carries():
+    corners = np.array([[-1.0, -1, 0], [1, -1, 0], [1, 1, 0]])
+    faces = np.array([[0, 1, 2]])
+    image = np.full((4, 4, 3), 51, np.uint8)
+    image.setflags(write=False)
+    textured = surface_of(Mesh(vertices=corners, faces=faces, uvs=corners[:, :2], uv_faces=faces, texture=image))
+    assert textured.texture is not None
+    torch.testing.assert_close(textured.texture, torch.full((4, 4, 3), 0.2))
+    painted = surface_of(Mesh(vertices=corners, faces=faces, vertex_colors=np.full((3, 3), 0.3)))
+    torch.testing.assert_close(painted.colors, torch.full((3, 3), 0.3))
+    assert surface_of(Mesh(vertices=corners, faces=faces)).colors is None
