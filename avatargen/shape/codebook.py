@@ -44,28 +44,10 @@ def _nearest(
     return torch.cat([c.values for c in chunks]), torch.cat([c.indices for c in chunks])
 
 
-def order_by_cover(points: Float[Tensor, "n d"]) -> Integer[Tensor, " n"]:
-    """An order in which every prefix covers the set: start at the middle, then always the farthest (Gonzalez 1985)."""
-    order = torch.empty(len(points), dtype=torch.int64)
-    current = int(points.norm(dim=1).argmin())
-    away = torch.full((len(points),), torch.inf)
-    for place in range(len(points)):
-        order[place] = current
-        away = torch.minimum(away, (points - points[current]).norm(dim=1))
-        away[current] = -1.0
-        current = int(away.argmax())
-    return order
-
-
 def make_codebook(latents: Float[Tensor, "n d"], count: int, seed: int = 0) -> Float[Tensor, "count d"]:
-    """`count` typical latents; half of each prefix are extremes, half are near the middle of the population."""
+    """Centres of `count` clusters of latents, in random order, so that every prefix covers the population."""
     centers = cluster(latents, count, stream(seed, "shape/codebook"))
-    far = centers[order_by_cover(centers)]
-    # Farthest-first alone would begin with nothing but extremes: alternate with a random order of the rest.
-    shuffled = torch.randperm(count, generator=stream(seed, "shape/order"))
-    merged = torch.stack([torch.arange(count), shuffled], dim=1).reshape(-1)
-    kept: dict[int, None] = dict.fromkeys(merged.tolist())
-    return far[torch.tensor(list(kept))]
+    return centers[torch.randperm(count, generator=stream(seed, "shape/order"))]
 
 
 def linear_space(body: BodyModel, seed: int = 0) -> ShapeSpace:

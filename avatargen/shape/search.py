@@ -34,7 +34,8 @@ _RADIUS = 1.7
 """How far a plain word goes, in standard deviations of the population: 1.7 is the 95th percentile of one trait."""
 _FARTHEST = 3.2
 _ADVERBS = (
-    (r"\b(very|extremely|super|really|incredibly|hugely?|enormous(ly)?|massive(ly)?|gigantic|giant|tiny)\b", 1.35),
+    (r"\b(very|extremely|super|really|incredibly|huge(ly)?|enormous(ly)?|massive(ly)?|gigantic|giant|tiny)\b", 1.35),
+    (r"\b(obese|sumo|bodybuilder)\b", 1.35),
     (r"\b(slightly|somewhat|a bit|a little|fairly|rather|quite|chubby|slim|athletic)\b", 0.7),
 )
 _NEUTRAL_WORDS = frozenset(("a", "an", "the", "average", "normal", "ordinary", "person", "human", "body", "somebody"))

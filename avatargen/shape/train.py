@@ -23,7 +23,10 @@ from avatargen.shape.vae import LATENT, ShapeVae, load_shape_space, trained_file
 _NOISE_MM = 1.0
 """Deviation of the vertices that the likelihood allows: what is smaller is left to the prior."""
 _SPREAD = 1.35
-"""Bodies are drawn a little wider than the population, so that a text may ask for more than anybody is."""
+"""Bodies are drawn a little wider than the population, so that a text may ask for more than anybody is.
+
+The codebook's are not: people who are extreme in sixteen ways at once look like nobody.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +46,11 @@ def vertex_gram(body: BodyModel) -> Float[Tensor, "n n"]:
     return (directions.T @ directions) / len(body.template)
 
 
-def draw_betas(body: BodyModel, count: int, generator: torch.Generator) -> Float[Tensor, "b n"]:
+def draw_betas(
+    body: BodyModel, count: int, generator: torch.Generator, spread: float = _SPREAD
+) -> Float[Tensor, "b n"]:
     """Bodies of the population, spread a little wider."""
-    return (_SPREAD * torch.randn(count, body.num_betas, generator=generator)).clamp(-4.0, 4.0)
+    return (spread * torch.randn(count, body.num_betas, generator=generator)).clamp(-3.0 * spread, 3.0 * spread)
 
 
 def train_shape_vae(
@@ -125,7 +130,7 @@ def _mean_distance_mm(body: BodyModel, errors: Float[Tensor, "b n"]) -> float:
 
 def space_tensors(vae: ShapeVae, body: BodyModel, entries: int = SIZE, seed: int = 0) -> dict[str, Tensor]:
     """What is stored: the network and a codebook of latents, in half precision."""
-    latents = vae.encode(draw_betas(body, 8 * entries, stream(seed, "shape/book")))[0]
+    latents = vae.encode(draw_betas(body, 8 * entries, stream(seed, "shape/book"), 1.1))[0]
     tensors = {**vae.state_dict(), "codebook": make_codebook(latents, entries, seed)}
     return {name: tensor.half() for name, tensor in tensors.items()}
 

@@ -4,7 +4,7 @@ import torch
 from scipy.cluster.vq import kmeans2
 
 from avatargen.core.rng import stream
-from avatargen.shape.codebook import cluster, codebook_features, image_features, make_codebook, order_by_cover
+from avatargen.shape.codebook import cluster, codebook_features, image_features, make_codebook
 from avatargen.shape.vae import load_shape_space
 
 
@@ -49,19 +49,6 @@ def test_an_empty_cluster_is_given_a_point():
     points = torch.cat([torch.zeros(50, 2), torch.full((1, 2), 9.0)])
     centers = cluster(points, 2, stream(1, "k"), 5)
     assert loss(points, centers) == 0.0
-
-
-def test_every_prefix_of_a_covering_order_is_at_most_twice_as_wide_as_the_best_choice():
-    points = torch.randn(200, 3, generator=stream(0, "points"))
-    order = order_by_cover(points)
-    assert sorted(order.tolist()) == list(range(200))
-    for k in (5, 20, 80):
-        radius = torch.cdist(points, points[order[:k]]).min(1).values.max()
-        best = min(
-            torch.cdist(points, points[torch.randperm(200, generator=stream(s, "r"))[:k]]).min(1).values.max()
-            for s in range(200)
-        )
-        assert radius <= 2 * best
 
 
 def test_a_codebook_has_no_entry_twice_and_depends_on_the_seed_alone():
