@@ -63,6 +63,10 @@ class ImplicitSettings:
     """Pictures per step."""
     image_size: int = 0
     """Side of the pictures in pixels; 0: what the guidance looks at."""
+    sculpt: str = "auto"
+    """auto | on | off: move the surface too; auto: where the guidance can judge shape (the embedded one reads colors)."""
+    supersample: int = 2
+    """Where only colors are learned, pictures are drawn this many times larger and averaged."""
     samples: int = 16
     """Samples per ray, all of them in a band around the surface."""
     color_samples: int = 4
@@ -111,13 +115,13 @@ class ImplicitSettings:
     """Silhouette against the coarse body's."""
     eikonal_weight: float = 0.1
     """Gradient length one, so that the field stays a distance."""
-    smooth_weight: float = 0.02
+    smooth_weight: float = 1.0
     """Color differences between neighbouring points of the body."""
     bend_weight: float = 0.5
     """Roughness of the growth."""
     relief: float = 1.0
     """Painted clothes and hair stand off the body by this many times their usual height; 0: paint stays flat."""
-    plain_weight: float = 0.002
+    plain_weight: float = 0.02
     """Pull of colors towards the body's own look."""
     checkpoint_every: int = 50
     """Steps between two checkpoints; 0: none."""

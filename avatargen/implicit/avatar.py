@@ -97,6 +97,12 @@ class AvatarField:
         face, bary = self.body.near_faces(points)
         return self._colors(points, self.look.faces[face], bary)
 
+    def colors_on(
+        self, points: Float[Tensor, "n 3"], face: Integer[Tensor, " n"], bary: Float[Tensor, "n 3"]
+    ) -> Colors:
+        """Both colors of points whose closest points on the body are known; differentiable in what was learned."""
+        return self._colors(points, self.look.faces[face], bary)
+
     def _colors(self, points: Tensor, corners: Integer[Tensor, "n 3"], bary: Tensor) -> Colors:
         net = self.learned
         features = features_at(self.look, self.color_pyramid, net.features, net.part_codes, points, corners, bary)

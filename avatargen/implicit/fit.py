@@ -13,8 +13,10 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from avatargen.body.model import BodyModel
+from avatargen.core.errors import ConfigError
 from avatargen.core.files import cache_key
 from avatargen.core.progress import Reporter, Silent, Stopwatch, stage
 from avatargen.core.rng import stream
@@ -25,7 +27,7 @@ from avatargen.guidance.prompts import VIEWS, style_for, wordings
 from avatargen.implicit.avatar import AvatarField, build_field
 from avatargen.implicit.checkpoint import Memory, Progress, resume, save
 from avatargen.implicit.distance import surface_samples
-from avatargen.implicit.draw import Drawing, draw, paint, shade_factor
+from avatargen.implicit.draw import Drawing, draw, draw_body, paint, shade_factor
 from avatargen.implicit.views import step_cameras, step_views
 from avatargen.render.cameras import Cameras
 from avatargen.render.picture import render_mesh
@@ -101,11 +103,16 @@ def prepare(
     settings: ImplicitSettings,
     seed: int,
 ) -> Scene:
-    """Build the field at step 0 and everything around it, on the device of the guidance's features."""
+    """Build the field at step 0 and everything around it, on the device of the guidance's features.
+
+    Raises:
+        ConfigError: `settings.sculpt` is none of auto, on, off.
+    """
+    if settings.sculpt not in ("auto", "on", "off"):
+        raise ConfigError(f"implicit.sculpt = {settings.sculpt!r} is not known\n  Write auto, on or off.")
     words = encode_words(description, guidance)
     device = next(iter(words.asked.values())).device
-    # The embedded guidance reads the colors of parts: what it says about surfaces would only be noise.
-    sculpted = not guidance.name.startswith("embedded")
+    sculpted = settings.sculpt == "on" or (settings.sculpt == "auto" and not guidance.name.startswith("embedded"))
     field = build_field(body, betas, settings, seed, device, sculpted)
     points, _ = surface_samples(field.body.surface.corners.cpu(), 0.012)
     return Scene(
@@ -200,7 +207,7 @@ def _optimizer(scene: Scene) -> torch.optim.Adam:
         {"params": [learned.log_sharpness], "lr": 0.01},
     ]
     # A short memory of squares: a voxel that only some views see must not jump when it is seen again.
-    return torch.optim.Adam(groups, betas=(0.9, 0.98), eps=1e-12)
+    return torch.optim.Adam(groups, betas=(0.8, 0.95), eps=1e-12)
 
 
 def _set_rates(scene: Scene, progress: Progress, share: float) -> None:
@@ -237,29 +244,16 @@ def step_loss(scene: Scene, step: int, generator: torch.Generator) -> tuple[Floa
     body = scene.field.body.surface
     kinds, cameras = step_cameras(step_views(step, settings.views), scene.field.joints, scene.size, generator)
     cameras = cameras.to(scene.device)
-    light = _gentle_light(generator, cameras)
-    behind = _backdrops(generator, cameras)
-    drawing = draw(
-        scene.field,
-        cameras,
-        hull=scene.hull,
-        samples=settings.samples,
-        color_samples=settings.color_samples,
-        steps=settings.march_steps,
-        generator=generator,
-    )
-    colored = paint(drawing, drawing.style * shade_factor(drawing, light), behind)
+    light, behind = _gentle_light(generator, cameras), _backdrops(generator, cameras)
+    drawing, large, fine = _drawn(scene, cameras, behind, generator)
+    lit = shade_factor(drawing, light)
+    images = [avg_pool2d(paint(drawing, drawing.style * lit, fine), large)]
     with torch.no_grad():
-        plain = render_mesh(
-            body.vertices.to(scene.device),
-            body.faces.to(scene.device),
-            cameras,
-            scene.look,
-            background=behind,
-            light=light,
-        )
+        if scene.field.sculpted:
+            plain = render_mesh(body.vertices, body.faces, cameras, scene.look, background=behind, light=light)
+        else:
+            plain = avg_pool2d(paint(drawing, drawing.colors.look * lit, fine), large)
         plain_features = scene.guidance.encode_image(plain)
-    images = [colored]
     grey = scene.field.sculpted and settings.textureless_every > 0 and step % settings.textureless_every == 0
     if grey:
         shaded = _CLAY * drawing.opacity[:, None] * shade_factor(drawing, random_light(generator, cameras))
@@ -267,6 +261,28 @@ def step_loss(scene: Scene, step: int, generator: torch.Generator) -> tuple[Floa
     features = scene.guidance.encode_image(torch.cat(images))
     loss, score = _guidance_loss(scene, kinds, features, plain_features, grey)
     return loss + _keeping_loss(scene, drawing) + _surface_loss(scene, generator), score
+
+
+def _drawn(
+    scene: Scene, cameras: Cameras, behind: Tensor, generator: torch.Generator
+) -> tuple[Drawing, int, Float[Tensor, "b 3 h w"]]:
+    """What the field looks like; how many times larger than asked it was drawn, and the backdrop at that size."""
+    settings = scene.settings
+    if scene.field.sculpted:
+        drawing = draw(
+            scene.field,
+            cameras,
+            hull=scene.hull,
+            samples=settings.samples,
+            color_samples=settings.color_samples,
+            steps=settings.march_steps,
+            generator=generator,
+        )
+        return drawing, 1, behind
+    # The body's edge is sharp: drawn larger and averaged, a pixel of cloth is not half backdrop by chance.
+    large = max(1, settings.supersample)
+    fine = behind.repeat_interleave(large, 2).repeat_interleave(large, 3)
+    return draw_body(scene.field, cameras.resized(large)), large, fine
 
 
 def _guidance_loss(

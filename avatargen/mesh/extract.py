@@ -92,10 +92,10 @@ def _band_values(
     if start is not None:
         away, _ = KDTree(start.vertices).query(centers, workers=-1)
         near = away < radius + reach
-    at_center = np.full(len(centers), np.inf, dtype=np.float32)
-    at_center[near] = _evaluate(sdf, centers[near])
+    # Asked everywhere, for the middle of a stout body is far from any start vertex and yet inside.
+    at_center = _evaluate(sdf, centers)
     # The learned part may bend the distance; a factor on the radius leaves room for that.
-    busy = np.abs(at_center) < 1.5 * radius + 2.0 * max(float(np.diff(line).max()) for line in lines)
+    busy = near & (np.abs(at_center) < 1.5 * radius + 2.0 * max(float(np.diff(line).max()) for line in lines))
     sign = np.where(at_center < 0.0, -1.0, 1.0).astype(np.float32).reshape(counts)
     coarse = [np.minimum(np.arange(n) // _BLOCK, count - 1) for n, count in zip(shape, counts, strict=True)]
     values = (sign * radius.reshape(counts).astype(np.float32))[np.ix_(*coarse)]

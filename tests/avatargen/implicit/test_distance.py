@@ -20,7 +20,7 @@ def test_distances_in_the_band_are_exact_and_signed():
     points, sdf = node_points(made), made.sdf.view(-1)
     exact = SurfaceIndex(vertices=vertices, faces=faces).query(points).distance
     near = exact < 0.03
-    torch.testing.assert_close(sdf[near].abs(), exact[near], atol=2e-6, rtol=0)
+    torch.testing.assert_close(sdf[near].abs(), exact[near], atol=5e-5, rtol=0)
     # Far from the facets the exact capsule decides the sign.
     axis = points.clone()
     axis[:, :2] = 0.0

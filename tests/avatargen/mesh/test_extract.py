@@ -72,12 +72,14 @@ def test_finer_cells_in_a_box_open_no_crack_and_follow_the_surface_closer():
 
 
 def test_values_of_exactly_zero_at_grid_points_tear_nothing():
-    def cube(points):
-        return points.abs().amax(-1) - 0.25
+    def octahedron(points):
+        return (points.abs().sum(-1) - 0.25) / 3**0.5
 
-    mesh = extract_surface(cube, BOUNDS, 0.0625)
+    mesh = extract_surface(octahedron, BOUNDS, 0.03125)
     assert is_closed(mesh)
-    assert trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).volume == pytest.approx(0.125, rel=0.02)
+    shell = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    assert shell.volume == pytest.approx(4 / 3 * 0.25**3, rel=0.02)
+    assert shell.euler_number == 2
 
 
 def test_grid_lines_reach_the_end_and_shrink_gradually():
