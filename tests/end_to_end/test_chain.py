@@ -41,7 +41,7 @@ def test_the_mesh_is_one_closed_surface_within_its_budget(finished):
     assert read.is_winding_consistent
     assert read.volume > 0
     assert read.body_count == 1
-    assert len(mesh.faces) <= 6600
+    assert len(mesh.faces) <= 12_600
     assert abs(float(mesh.vertices[:, 1].min())) < 1e-5
 
 
