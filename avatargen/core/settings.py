@@ -64,7 +64,7 @@ class ImplicitSettings:
     image_size: int = 0
     """Side of the pictures in pixels; 0: what the guidance looks at."""
     sculpt: str = "auto"
-    """auto | on | off: move the surface too; auto: where the guidance can judge shape (the embedded one reads colors)."""
+    """auto | on | off: move the surface too; auto: where the guidance can judge shape (embedded: colors alone)."""
     supersample: int = 2
     """Where only colors are learned, pictures are drawn this many times larger and averaged."""
     samples: int = 16
@@ -87,8 +87,8 @@ class ImplicitSettings:
     """Cell sizes of the color's levels; the finest sets how crisp borders are."""
     fine_gain: float = 0.75
     """Each finer level of color moves this much less than the one above it."""
-    features: int = 8
-    """Shared features of the two color heads."""
+    features: int = 6
+    """Shared features of the two color heads; at least 6."""
     mirror: bool = True
     """Left and right share what the levels learn; body parts keep a code of their own side."""
     growth: float = 1.0

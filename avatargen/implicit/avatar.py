@@ -13,7 +13,6 @@ from avatargen.body.model import BodyModel
 from avatargen.body.posing import pose_body
 from avatargen.body.skeleton import a_pose
 from avatargen.core.parts import SMPL_JOINTS
-from avatargen.core.rng import stream
 from avatargen.core.settings import ImplicitSettings
 from avatargen.implicit.color import Colors, Look, colors_at, features_at, make_look
 from avatargen.implicit.encoding import Pyramid, band_pyramid, hash_pyramid
@@ -23,18 +22,29 @@ from avatargen.implicit.sdf import BodyField, Volume, body_field, bounded_growth
 _CHUNK = 1 << 18
 
 
+def _opponent_heads(features: int) -> Float[Tensor, "features 6"]:
+    """First heads: three features each for style and reconstruction, as brightness and two differences of color.
+
+    An optimiser with a step per parameter (Adam) then weighs brightness by itself: in a red-green-blue basis a weak but
+    steady pull towards black is lost in the restless pulls on hue. A change of style leaves the reconstruction alone.
+    """
+    basis = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-0.5, 1.0, -0.5]])
+    basis = torch.nn.functional.normalize(basis, dim=1)
+    heads = torch.zeros(features, 6)
+    heads[:3, :3], heads[3:6, 3:] = basis, basis
+    return heads
+
+
 class Learned(nn.Module):
     """What the optimisation changes; zero tables give the coarse body with its own look."""
 
-    def __init__(self, rows: int, color_rows: int, codes: int, features: int, sharpness: float, seed: int) -> None:
+    def __init__(self, rows: int, color_rows: int, codes: int, features: int, sharpness: float) -> None:
         super().__init__()
         self.growth = nn.Parameter(torch.zeros(rows, 1))
         """Raw growth in metres."""
         self.features = nn.Parameter(torch.zeros(color_rows, features))
         self.part_codes = nn.Parameter(torch.zeros(codes, features))
-        drawn = torch.randn(features, max(features, 6), generator=stream(seed, "implicit.heads"))
-        # Orthonormal columns: at the start a change of style leaves the reconstruction alone.
-        self.heads = nn.Parameter(torch.linalg.qr(drawn)[0][:, :6].contiguous())
+        self.heads = nn.Parameter(_opponent_heads(features))
         self.log_sharpness = nn.Parameter(torch.tensor(math.log(sharpness)))
 
     @property
@@ -136,7 +146,6 @@ def build_field(
     body: BodyModel,
     betas: Float[Tensor, " n"],
     settings: ImplicitSettings,
-    seed: int = 0,
     device: torch.device | str = "cpu",
     sculpted: bool = True,
 ) -> AvatarField:
@@ -154,7 +163,7 @@ def build_field(
     )
     look = make_look(base_colors(body).float().cpu(), body.faces, body.parts)
     shape_pyramid, color_pyramid = _pyramids(fixed, settings)
-    learned = Learned(shape_pyramid.rows, color_pyramid.rows, look.codes, settings.features, settings.sharpness, seed)
+    learned = Learned(shape_pyramid.rows, color_pyramid.rows, look.codes, settings.features, settings.sharpness)
     learned.growth.requires_grad_(sculpted)
     learned.log_sharpness.requires_grad_(sculpted)
     return AvatarField(

@@ -101,7 +101,6 @@ def prepare(
     betas: Float[Tensor, " n"],
     guidance: Guidance,
     settings: ImplicitSettings,
-    seed: int,
 ) -> Scene:
     """Build the field at step 0 and everything around it, on the device of the guidance's features.
 
@@ -113,7 +112,7 @@ def prepare(
     words = encode_words(description, guidance)
     device = next(iter(words.asked.values())).device
     sculpted = settings.sculpt == "on" or (settings.sculpt == "auto" and not guidance.name.startswith("embedded"))
-    field = build_field(body, betas, settings, seed, device, sculpted)
+    field = build_field(body, betas, settings, device, sculpted)
     points, _ = surface_samples(field.body.surface.corners.cpu(), 0.012)
     return Scene(
         field=field,
@@ -153,7 +152,7 @@ def fit_avatar(
         The field, in the A-pose frame.
     """
     reporter = reporter or Silent()
-    scene = prepare(description, body, betas, guidance, settings, seed)
+    scene = prepare(description, body, betas, guidance, settings)
     learned = scene.field.learned
     progress = Progress(learned=learned, optimizer=_optimizer(scene), generator=stream(seed, "implicit.fit"))
     key = cache_key(

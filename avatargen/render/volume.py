@@ -76,9 +76,9 @@ def sample_edges(
     return torch.lerp(edges.gather(1, upper - 1), edges.gather(1, upper), part)
 
 
-def significant(weights: Float[Tensor, "rays n"], threshold: float = 1e-3) -> Bool[Tensor, "rays n"]:
-    """Where a color can still matter; the rest of the samples needs no color at all."""
-    return weights.detach() > threshold
+def significant(weights: Float[Tensor, "rays n"], share: float = 0.01) -> Bool[Tensor, "rays n"]:
+    """Where a color can still matter: all that is left out of a ray weighs less than `share`."""
+    return weights.detach() > share / weights.shape[1]
 
 
 def eikonal_loss(gradients: Float[Tensor, "n 3"]) -> Float[Tensor, ""]:

@@ -28,7 +28,7 @@ def test_distances_in_the_band_are_exact_and_signed():
     solid = (points - axis).norm(dim=-1) - 0.1
     clear = solid.abs() > 0.004
     assert torch.equal(sdf[clear] < 0, solid[clear] < 0)
-    assert float((sdf - solid).abs().max()) < 0.012
+    assert float((sdf - solid).abs().max()) < 0.02
 
 
 def test_two_pieces_that_overlap_are_united_without_a_trace_of_the_buried_faces():

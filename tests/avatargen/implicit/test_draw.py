@@ -15,11 +15,12 @@ def camera():
 
 def test_a_ball_is_drawn_with_its_exact_silhouette_depth_and_normals(ball_field, camera):
     field = ball_field
-    drawing = draw(field, camera, hull=field.body.hull(0.01), samples=32, steps=40)
+    with torch.no_grad():
+        drawing = draw(field, camera, hull=field.body.hull(0.01), samples=32, steps=40)
     origins, directions = rays(camera)
     origins, directions = origins.reshape(-1, 3), directions.reshape(-1, 3)
     closest = torch.linalg.cross(origins, directions).norm(dim=-1)
-    opacity = torch.zeros(len(origins)).index_put((drawing.pixel,), drawing.opacity.detach())
+    opacity = torch.zeros(len(origins)).index_put((drawing.pixel,), drawing.opacity)
     assert float(opacity[closest < RADIUS - 0.015].min()) > 0.97
     assert float(opacity[closest > RADIUS + 0.015].max()) < 0.03
     facing = closest[drawing.pixel] < 0.8 * RADIUS
