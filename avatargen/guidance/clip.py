@@ -45,7 +45,7 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 """Of the images the models were trained on."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)  # not frozen: the protocol's attributes are writable
 class ClipGuidance:
     """CLIP behind the guidance protocol: float32 on the CPU, half precision on CUDA; weights are frozen."""
 

@@ -22,7 +22,7 @@ _shim: list[torch.library.Library] = []
 """Operators defined here live as long as this list holds them."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)  # not frozen: the protocol's attributes are writable
 class OpenClipGuidance:
     """An open_clip model behind the guidance protocol; frozen."""
 
