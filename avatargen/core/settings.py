@@ -55,7 +55,7 @@ class ShapeSettings:
 class ImplicitSettings:
     """Coarse body to sculpted, painted surface."""
 
-    steps: int = 240
+    steps: int = 100
     """Optimisation steps; each renders `views` pictures and moves everything once."""
     minutes: float = 0.0
     """Stop after about this many minutes, however many steps are left; 0: no limit."""

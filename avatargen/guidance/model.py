@@ -11,13 +11,25 @@ from torch import Tensor
 class Guidance(Protocol):
     """Says how well an image fits a text: the cosine of two feature vectors."""
 
-    name: str
-    """E.g. 'embedded' or 'clip:ViT-B/32'."""
-    version: str
-    """Changes whenever features do; part of every cache key."""
-    image_size: int
-    """Side in pixels at which the model looks; rendering larger than this gains nothing."""
-    licence: str
+    @property
+    def name(self) -> str:
+        """E.g. 'embedded' or 'clip:ViT-B/32'."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Changes whenever features do; part of every cache key."""
+        ...
+
+    @property
+    def image_size(self) -> int:
+        """Side in pixels at which the model looks; rendering larger than this gains nothing."""
+        ...
+
+    @property
+    def licence(self) -> str:
+        """Under which terms its weights are used."""
+        ...
 
     def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
         """Features of texts, unit length."""

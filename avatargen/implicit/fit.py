@@ -36,6 +36,8 @@ from avatargen.render.volume import eikonal_loss
 
 _VERSION = 1
 _BACKGROUNDS = ("white", "black", "noise", "checker")
+# A network of a few million weights takes the squares of a checkerboard for limbs.
+_CALM_BACKGROUNDS = ("white", "black", "grey", "noise")
 _CLAY = 0.8
 _PLAIN_TEXT = "a person"
 # Usual length of a change of features: shorter changes are damped instead of blown up (see direction_loss).
@@ -243,7 +245,7 @@ def step_loss(scene: Scene, step: int, generator: torch.Generator) -> tuple[Floa
     body = scene.field.body.surface
     kinds, cameras = step_cameras(step_views(step, settings.views), scene.field.joints, scene.size, generator)
     cameras = cameras.to(scene.device)
-    light, behind = _gentle_light(generator, cameras), _backdrops(generator, cameras)
+    light, behind = _gentle_light(generator, cameras), _backdrops(scene, cameras, generator)
     drawing, large, fine = _drawn(scene, cameras, behind, generator)
     lit = shade_factor(drawing, light)
     images = [avg_pool2d(paint(drawing, drawing.style * lit, fine), large)]
@@ -340,6 +342,7 @@ def _gentle_light(generator: torch.Generator, cameras: Cameras) -> Light:
     return Light(light.direction, ambient, 1.0 - ambient)
 
 
-def _backdrops(generator: torch.Generator, cameras: Cameras) -> Float[Tensor, "b 3 h w"]:
-    kinds = torch.randint(len(_BACKGROUNDS), (len(cameras),), generator=generator).tolist()
-    return torch.cat([background(_BACKGROUNDS[kind], cameras[number], generator) for number, kind in enumerate(kinds)])
+def _backdrops(scene: Scene, cameras: Cameras, generator: torch.Generator) -> Float[Tensor, "b 3 h w"]:
+    names = _CALM_BACKGROUNDS if scene.guidance.name.startswith("embedded") else _BACKGROUNDS
+    drawn = torch.randint(len(names), (len(cameras),), generator=generator).tolist()
+    return torch.cat([background(names[kind], cameras[number], generator) for number, kind in enumerate(drawn)])
