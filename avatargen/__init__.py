@@ -1,15 +1,11 @@
 """Text to a finished 3D character: shape, appearance and motion from three short texts."""
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from avatargen.core.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from avatargen.api import Result, generate
-
-try:
-    __version__ = version("avatargen")
-except PackageNotFoundError:  # running from a source tree that was never installed
-    __version__ = "0.0.0"
 
 __all__ = ["Result", "__version__", "generate"]
 

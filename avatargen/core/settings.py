@@ -99,7 +99,7 @@ class ImplicitSettings:
     """NeuS' s in 1/m at the start; its inverse is the softness of outlines."""
     shape_rate: float = 0.0006
     """Learning rate of the geometry, metres per step and level."""
-    color_rate: float = 0.06
+    color_rate: float = 0.15
     """Learning rate of the colors, logits per step and level."""
     textured_weight: float = 1.0
     """Similarity of textured pictures to the text."""
@@ -107,7 +107,7 @@ class ImplicitSettings:
     """Similarity of grey pictures to the text."""
     textureless_every: int = 2
     """Grey pictures are drawn in one of this many steps; 0: never."""
-    direction_weight: float = 0.5
+    direction_weight: float = 0.1
     """Change from the plain body along the change of the text: keeps what the text does not name."""
     base_weight: float = 1.0
     """Reconstruction head against the body's own look."""
@@ -115,13 +115,13 @@ class ImplicitSettings:
     """Silhouette against the coarse body's."""
     eikonal_weight: float = 0.1
     """Gradient length one, so that the field stays a distance."""
-    smooth_weight: float = 1.0
+    smooth_weight: float = 0.2
     """Color differences between neighbouring points of the body."""
     bend_weight: float = 0.5
     """Roughness of the growth."""
     relief: float = 1.0
     """Painted clothes and hair stand off the body by this many times their usual height; 0: paint stays flat."""
-    plain_weight: float = 0.02
+    plain_weight: float = 0.003
     """Pull of colors towards the body's own look."""
     checkpoint_every: int = 50
     """Steps between two checkpoints; 0: none."""

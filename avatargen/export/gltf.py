@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Integer
 
-from avatargen import __version__
 from avatargen.core.errors import InputError
 from avatargen.core.rotations import quat_from_matrix
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Skeleton
+from avatargen.core.version import VERSION
 from avatargen.export.surface import encode_png, has_texture, smooth_normals, split_at_seams
 from avatargen.render.shading import linear_from_srgb
 
@@ -36,7 +36,7 @@ def encode_glb(
     author: str = "",
     copyright: str = "",  # noqa: A002  glTF's own word
     licence: str = "",
-    generator: str = f"avatargen {__version__}",
+    generator: str = f"avatargen {VERSION}",
     extras: Mapping[str, Any] | None = None,
 ) -> bytes:
     """A binary glTF file of a rigged or a plain mesh; equal input gives equal bytes.

@@ -88,7 +88,7 @@ def band_edges(
 ) -> tuple[Integer[Tensor, " k"], Float[Tensor, "k edges"]]:
     """Which rays come near the surface, and the edges of `samples` intervals along each of them."""
     sharpness = field.learned.sharpness.detach()
-    least = 1.0 / float(sharpness)
+    least = 1.0 / float(sharpness.detach())
     trace = march(field.distance, rays.origins, rays.directions, rays.near, rays.far, steps, least)
     weights = weights_from_sdf(trace.sdf, sharpness)
     keep = torch.nonzero(weights.sum(1) > _LEAST_OPACITY).squeeze(1)

@@ -88,7 +88,7 @@ def test_growing_the_field_makes_the_ball_larger_and_gradients_reach_it(ball_fie
         field.learned.growth.fill_(0.01)
         field.learned.growth[0] = 0.0
     after = draw(field, camera, hull=field.body.hull(0.01))
-    assert float(after.opacity.sum()) > float(before.opacity.sum()) * 1.05
+    assert float(after.opacity.detach().sum()) > float(before.opacity.detach().sum()) * 1.05
     # Two levels of 10 mm each, bounded by the limit of a part about which nothing is known (30 mm here).
-    radius = after.point[after.opacity > 0.98].norm(dim=-1).median()
+    radius = after.point.detach()[after.opacity > 0.98].norm(dim=-1).median()
     assert float(radius) == pytest.approx(RADIUS + 0.03 * float(torch.tanh(torch.tensor(0.02 / 0.03))), abs=2e-3)
