@@ -168,8 +168,11 @@ def _run(
             ),
         )
 
-    shape_inputs = (texts["shape"], settings.shape)
-    shape = kept("shape", shape_inputs, lambda: pipeline.coarse_shape(texts["shape"], tools), pack_shape, unpack_shape)
+    figure = pipeline.figure_text(texts["shape"], looks.text if looks else None, tools)
+    if figure != texts["shape"]:
+        told.note(f"shape: {figure}   (with the appearance's words for a build)")
+    shape_inputs = (figure, settings.shape)
+    shape = kept("shape", shape_inputs, lambda: pipeline.coarse_shape(figure, tools), pack_shape, unpack_shape)
     body = pipeline.body_mesh(shape, tools)
     look_inputs = (shape_inputs, looks.text if looks else None, settings.implicit, settings.mesh)
 
@@ -213,7 +216,7 @@ def _run(
     files = _timed("export", seconds, lambda: pipeline.deliver(delivery, folder, tools))
     seconds["total"] = clock.seconds + seconds["load"]
     files["run.json"] = "texts, settings, versions, timings, scores, licences"
-    record = _record(texts, looks, tools, quality, shape, avatar, clip, files, seconds)
+    record = _record(texts, looks, figure, tools, quality, shape, avatar, clip, files, seconds)
     write_json(folder / "run.json", record)
     told.note(f"wrote {folder}/ in {clock.seconds:.0f} s:")
     for name, what in files.items():
@@ -246,6 +249,7 @@ def _base_key(tools: Tools) -> object:
 def _record(
     texts: dict[str, str | None],
     looks: Description | None,
+    figure: str | None,
     tools: Tools,
     quality: str,
     shape: Shape,
@@ -265,6 +269,7 @@ def _record(
         "body": {
             "kind": tools.body.kind,
             "version": tools.body.version,
+            "words": figure,
             "betas": [round(float(b), 5) for b in shape.betas],
             "measures": {name: round(float(value), 4) for name, value in shape.measures.items()},
         },

@@ -22,8 +22,10 @@ from avatargen.core.progress import Reporter, Silent, stage
 from avatargen.core.settings import Settings
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape, Skeleton
 from avatargen.export.files import Delivery, write_delivery
+from avatargen.guidance.embedded.reader import build_words
 from avatargen.guidance.load import load_guidance
 from avatargen.guidance.model import Guidance
+from avatargen.guidance.prompts import with_build
 from avatargen.implicit.avatar import AvatarField
 from avatargen.implicit.fit import fit_avatar
 from avatargen.mesh.finish import mesh_from_field
@@ -69,6 +71,13 @@ def load_tools(settings: Settings, reporter: Reporter | None = None) -> Tools:
     body = load_body_model(settings.body).to(device)
     guidance = load_guidance(settings.guidance, device, told)
     return Tools(settings=settings, device=device, body=body, guidance=guidance, reporter=told)
+
+
+def figure_text(shape: str | None, appearance: str | None, tools: Tools) -> str | None:
+    """What is asked of the coarse body: the shape text, and the appearance's words for traits it leaves open."""
+    if appearance is None or not tools.settings.shape.from_appearance:
+        return shape
+    return with_build(shape, build_words(appearance, besides=shape or ""))
 
 
 def coarse_shape(text: str | None, tools: Tools) -> Shape:

@@ -37,6 +37,8 @@ class GuidanceSettings:
 class ShapeSettings:
     """Text to coarse body."""
 
+    from_appearance: bool = True
+    """Words of the appearance that name a build ("an old woman") shape the body where the shape text does not."""
     query: str = "search"
     """search | codebook_only (one best entry, as the original does)"""
     codebook_size: int = 256
@@ -64,7 +66,7 @@ class ImplicitSettings:
     image_size: int = 0
     """Side of the pictures in pixels; 0: what the guidance looks at."""
     sculpt: str = "auto"
-    """auto | on | off: move the surface too; auto: where the guidance can judge shape (embedded: colors alone)."""
+    """auto | on | grey | off: all pictures move the surface, or grey ones alone; auto: grey if embedded, else on."""
     supersample: int = 2
     """Where only colors are learned, pictures are drawn this many times larger and averaged."""
     samples: int = 16

@@ -34,15 +34,18 @@ _PLAIN: dict[str, tuple[str, ...]] = {
     "hands": ("the hands of {}",),
     "feet": ("the feet of {}",),
 }
+_PAINT = {view: tuple(line.replace("{}", "the colors of {}") for line in lines) for view, lines in _PLAIN.items()}
 _ORIGINAL = {view: lines[:1] for view, lines in _RENDER.items()}
 STYLES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {"render": _RENDER, "plain": _PLAIN, "original": _ORIGINAL}
+    {"render": _RENDER, "plain": _PLAIN, "paint": _PAINT, "original": _ORIGINAL}
 )
-"""Wordings by style and view; "original" is AvatarCLIP's single template per view."""
+"""Wordings by style and view; "original" is AvatarCLIP's single template per view, "paint" asks the embedded model for
+colors alone: what else it sees, build or pose, no paint can change."""
 
 _GREY = ("an untextured grey 3D sculpture of {}", "a 3D rendering of {} in unreal engine")
+_CLAY = ("an untextured sculpture of {}",)
 TEXTURELESS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"render": _GREY, "plain": ("{}",), "original": ("a 3D rendering of {} in unreal engine",)}
+    {"render": _GREY, "plain": _CLAY, "paint": _CLAY, "original": ("a 3D rendering of {} in unreal engine",)}
 )
 """Wordings of a full body without its colors."""
 
@@ -167,6 +170,16 @@ def person_phrase(text: str) -> str:
     if words[0] in ("a", "an", "the"):
         return tidy
     return f"{_article(words[0])} {tidy} person"
+
+
+def with_build(shape: str | None, build: str) -> str | None:
+    """A shape text and further words for a build in one: "tall", "old man" -> "tall old man"."""
+    if not shape or not build:
+        return shape or build or None
+    ends = shape.rstrip(".!").split()[-1].lower()
+    if ends in _BODY_PARTS:
+        return f"{build} with {shape.removeprefix('with ')}"
+    return f"{shape}, {build}" if ends in _PEOPLE else f"{shape} {build}"
 
 
 def _article(word: str) -> str:

@@ -18,6 +18,7 @@ from torch.nn.functional import avg_pool2d
 from avatargen.body.model import BodyModel
 from avatargen.core.errors import ConfigError
 from avatargen.core.files import cache_key
+from avatargen.core.parts import PARTS
 from avatargen.core.progress import Reporter, Silent, Stopwatch, stage
 from avatargen.core.rng import stream
 from avatargen.core.settings import ImplicitSettings
@@ -28,6 +29,7 @@ from avatargen.implicit.avatar import AvatarField, build_field
 from avatargen.implicit.checkpoint import Memory, Progress, resume, save
 from avatargen.implicit.distance import surface_samples
 from avatargen.implicit.draw import Drawing, draw, draw_body, paint, shade_factor
+from avatargen.implicit.sdf import part_kind
 from avatargen.implicit.views import step_cameras, step_views
 from avatargen.render.cameras import Cameras
 from avatargen.render.picture import render_mesh
@@ -39,6 +41,10 @@ _BACKGROUNDS = ("white", "black", "noise", "checker")
 # A network of a few million weights takes the squares of a checkerboard for limbs.
 _CALM_BACKGROUNDS = ("white", "black", "grey", "noise")
 _CLAY = 0.8
+_MODES = {"on": "all", "grey": "grey", "off": "none"}
+_FACE, _FACE_HOLD = frozenset({"face", "lips", "eye", "brow"}), 20.0
+_GREY_PACE = 0.3
+_GREY_VIEWS = ("body", "body")
 _PLAIN_TEXT = "a person"
 # Usual length of a change of features: shorter changes are damped instead of blown up (see direction_loss).
 _CHANGE_FLOOR = 0.1
@@ -65,7 +71,7 @@ class Words:
 @torch.no_grad()
 def encode_words(description: str, guidance: Guidance) -> Words:
     """Say the description, and the plain person, in the wording of each kind of view."""
-    style = style_for(guidance.name)
+    style = style_for(guidance.name).replace("plain", "paint")
 
     def features(text: str, kind: str, textureless: bool = False) -> Tensor:
         return mean_features(guidance.encode_text(wordings(text, kind, style, textureless=textureless)))
@@ -89,7 +95,11 @@ class Scene:
     look: Float[Tensor, "v 3"]
     surface: Float[Tensor, "n 3"]
     """Points spread over the body."""
+    hold: Float[Tensor, " n"]
+    """How much more than elsewhere color is held to the body's own look at these points."""
     size: int
+    mode: str
+    """What moves the surface: "all" pictures, "grey" ones alone, or "none"."""
 
     @property
     def device(self) -> torch.device:
@@ -107,15 +117,16 @@ def prepare(
     """Build the field at step 0 and everything around it, on the device of the guidance's features.
 
     Raises:
-        ConfigError: `settings.sculpt` is none of auto, on, off.
+        ConfigError: `settings.sculpt` is none of auto, on, grey, off.
     """
-    if settings.sculpt not in ("auto", "on", "off"):
-        raise ConfigError(f"implicit.sculpt = {settings.sculpt!r} is not known\n  Write auto, on or off.")
+    if settings.sculpt not in ("auto", *_MODES):
+        raise ConfigError(f"implicit.sculpt = {settings.sculpt!r} is not known\n  Write auto, on, grey or off.")
+    embedded = guidance.name.startswith("embedded")
+    mode = _MODES[settings.sculpt if settings.sculpt != "auto" else "grey" if embedded else "on"]
     words = encode_words(description, guidance)
     device = next(iter(words.asked.values())).device
-    sculpted = settings.sculpt == "on" or (settings.sculpt == "auto" and not guidance.name.startswith("embedded"))
-    field = build_field(body, betas, settings, device, sculpted)
-    points, _ = surface_samples(field.body.surface.corners.cpu(), 0.012)
+    field = build_field(body, betas, settings, device, mode != "none")
+    points, owners = surface_samples(field.body.surface.corners.cpu(), 0.012)
     return Scene(
         field=field,
         guidance=guidance,
@@ -124,8 +135,18 @@ def prepare(
         hull=field.body.hull(0.01),
         look=torch.sigmoid(field.look.logits),
         surface=points.to(device),
+        hold=_hold(field, owners).to(device),
         size=settings.image_size or guidance.image_size,
+        mode=mode,
     )
+
+
+def _hold(field: AvatarField, faces: Tensor) -> Tensor:
+    """Neighbours of a face (collar, hair) share cells of the color grid with it: what nobody names there stays skin."""
+    if field.parts is None:
+        return torch.ones(len(faces))
+    table = torch.tensor([_FACE_HOLD if part_kind(name) in _FACE else 1.0 for name in PARTS])
+    return table[field.parts.cpu()[faces]]
 
 
 def fit_avatar(
@@ -215,7 +236,9 @@ def _set_rates(scene: Scene, progress: Progress, share: float) -> None:
     """Up over the first 5 %, then down along a cosine to 5 %."""
     curve = min(1.0, (share + 0.01) / 0.05) * (0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * share)))
     settings = scene.settings
-    rates = (settings.shape_rate, settings.color_rate, 0.1 * settings.color_rate, 0.01)
+    # Build is a matter of a centimetre or two; hair and cloth, which all pictures show, of more.
+    shape_rate = settings.shape_rate * (_GREY_PACE if scene.mode == "grey" else 1.0)
+    rates = (shape_rate, settings.color_rate, 0.1 * settings.color_rate, 0.01)
     for group, rate in zip(progress.optimizer.param_groups, rates, strict=True):
         group["lr"] = rate * curve * progress.rate
 
@@ -250,18 +273,41 @@ def step_loss(scene: Scene, step: int, generator: torch.Generator) -> tuple[Floa
     lit = shade_factor(drawing, light)
     images = [avg_pool2d(paint(drawing, drawing.style * lit, fine), large)]
     with torch.no_grad():
-        if scene.field.sculpted:
+        if scene.mode == "all":
             plain = render_mesh(body.vertices, body.faces, cameras, scene.look, background=behind, light=light)
         else:
             plain = avg_pool2d(paint(drawing, drawing.colors.look * lit, fine), large)
         plain_features = scene.guidance.encode_image(plain)
-    grey = scene.field.sculpted and settings.textureless_every > 0 and step % settings.textureless_every == 0
+    textureless = settings.textureless_every > 0 and step % settings.textureless_every == 0
+    grey = textureless and scene.mode == "all"
     if grey:
         shaded = _CLAY * drawing.opacity[:, None] * shade_factor(drawing, random_light(generator, cameras))
         images.append(paint(drawing, shaded, behind))
     features = scene.guidance.encode_image(torch.cat(images))
     loss, score = _guidance_loss(scene, kinds, features, plain_features, grey)
-    return loss + _keeping_loss(scene, drawing) + _surface_loss(scene, generator), score
+    loss = loss + settings.base_weight * (drawing.colors.base - drawing.colors.look).abs().mean()
+    if scene.mode == "all":
+        loss = loss + _keeping_loss(scene, drawing)
+    elif textureless and scene.mode == "grey":
+        loss = loss + _clay_loss(scene, generator)
+    return loss + _surface_loss(scene, generator), score
+
+
+def _clay_loss(scene: Scene, generator: torch.Generator) -> Float[Tensor, ""]:
+    """What grey pictures of the whole figure say of its shape, in views of their own.
+
+    The embedded guidance reads colors off regions whatever their outline, so its textured pictures would only blow
+    regions up; off a grey figure it reads build, which is what the surface may follow.
+    """
+    settings = scene.settings
+    kinds, cameras = step_cameras(_GREY_VIEWS, scene.field.joints, scene.size, generator)
+    cameras = cameras.to(scene.device)
+    drawing = _field_drawing(scene, cameras, 1, generator)
+    shaded = _CLAY * drawing.opacity[:, None] * shade_factor(drawing, _gentle_light(generator, cameras))
+    features = scene.guidance.encode_image(paint(drawing, shaded, _backdrops(scene, cameras, generator)))
+    asked = scene.words.rows(scene.words.grey, kinds)
+    loss = settings.textureless_weight * (1.0 - (features * asked).sum(-1)).mean()
+    return loss + _keeping_loss(scene, drawing)
 
 
 def _drawn(
@@ -269,21 +315,24 @@ def _drawn(
 ) -> tuple[Drawing, int, Float[Tensor, "b 3 h w"]]:
     """What the field looks like; how many times larger than asked it was drawn, and the backdrop at that size."""
     settings = scene.settings
-    if scene.field.sculpted:
-        drawing = draw(
-            scene.field,
-            cameras,
-            hull=scene.hull,
-            samples=settings.samples,
-            color_samples=settings.color_samples,
-            steps=settings.march_steps,
-            generator=generator,
-        )
-        return drawing, 1, behind
+    if scene.mode == "all":
+        return _field_drawing(scene, cameras, settings.color_samples, generator), 1, behind
     # The body's edge is sharp: drawn larger and averaged, a pixel of cloth is not half backdrop by chance.
     large = max(1, settings.supersample)
     fine = behind.repeat_interleave(large, 2).repeat_interleave(large, 3)
     return draw_body(scene.field, cameras.resized(large)), large, fine
+
+
+def _field_drawing(scene: Scene, cameras: Cameras, color_samples: int, generator: torch.Generator) -> Drawing:
+    return draw(
+        scene.field,
+        cameras,
+        hull=scene.hull,
+        samples=scene.settings.samples,
+        color_samples=color_samples,
+        steps=scene.settings.march_steps,
+        generator=generator,
+    )
 
 
 def _guidance_loss(
@@ -306,15 +355,11 @@ def _guidance_loss(
 
 
 def _keeping_loss(scene: Scene, drawing: Drawing) -> Tensor:
-    """Reconstruction head, silhouette and gradient length."""
-    settings, colors = scene.settings, drawing.colors
-    loss = settings.base_weight * (colors.base - colors.look).abs().mean()
-    if not scene.field.sculpted:
-        return loss
+    """Silhouette and gradient length."""
     # Inside the body's own silhouette nothing may become transparent; growing beyond it is free.
     inside = scene.field.body.distance(drawing.point) < 0.0
-    loss = loss + settings.mask_weight * ((1.0 - drawing.opacity) * inside).mean()
-    return loss + settings.eikonal_weight * eikonal_loss(drawing.gradient)
+    loss = scene.settings.mask_weight * ((1.0 - drawing.opacity) * inside).mean()
+    return loss + scene.settings.eikonal_weight * eikonal_loss(drawing.gradient)
 
 
 def _surface_loss(scene: Scene, generator: torch.Generator) -> Tensor:
@@ -326,7 +371,8 @@ def _surface_loss(scene: Scene, generator: torch.Generator) -> Tensor:
     points = scene.surface[pick]
     colors = field.colors(torch.cat([points, points + 0.008 * offset]))
     here, there = colors.change.split(_REGULAR_POINTS)
-    loss = settings.smooth_weight * (here - there).abs().mean() + settings.plain_weight * here.abs().mean()
+    held = (here.abs().mean(-1) * scene.hold[pick]).mean()
+    loss = settings.smooth_weight * (here - there).abs().mean() + settings.plain_weight * held
     if not field.sculpted:
         return loss
     reach = 0.020 * offset

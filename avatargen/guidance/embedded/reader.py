@@ -17,6 +17,7 @@ Paint = tuple[tuple[Rgb, float], ...]
 """Colors with their shares."""
 
 _WRAPPERS = (
+    r"\bthe colou?rs of\b",
     r"\ba (?:full[- ]body )?(?:3d )?render(?:ing)? of\b",
     r"\ba close-up render(?:ing)? of\b",
     r"\bin unreal engine\b",
@@ -24,6 +25,11 @@ _WRAPPERS = (
     r"\b(?:the|a) (?:front|back|face|head|hands?|feet|legs?|arms?|(?:upper |lower )?body|side|torso)(?: view)? of\b",
     r"\b(?:photo|picture|image|portrait|sculpture)(?: of)\b(?= an? | the )",
 )
+_FROM_BEHIND = re.compile(r"\bthe back (?:view )?of\b|\bseen from behind\b")
+_IN_FRONT = frozenset({"face", "eyes", "lips", "beard", "chest", "shirt_front"})
+"""What a view from behind cannot show. A plain back looks much like a chest, which the text must not paint there."""
+_UNDER_CAPE = ("belly", "belt", "pelvis")
+_PAINT_ALONE = re.compile(r"\bthe colou?rs of\b")
 _TEXTURELESS = re.compile(r"\b(?:untextured|textureless|colou?rless|clay)\b")
 _JOINERS = frozenset({"and", ",", "&"})
 _BREAKS = frozenset(
@@ -298,6 +304,14 @@ def read(text: str) -> Reading:
     colors = {slot: (paint, firmness) for slot, (paint, firmness, _) in layer.slot_paint.items() if firmness > 0}
     if _TEXTURELESS.search(text.lower()):
         colors = {}
+    if _FROM_BEHIND.search(text.lower()):
+        colors = {slot: wanted for slot, wanted in colors.items() if slot not in _IN_FRONT}
+        if "back" in colors and any(
+            t.kind == "garment" and lexicon.GARMENTS[t.text].covers == ("back",) for t in tokens
+        ):
+            colors |= dict.fromkeys(_UNDER_CAPE, colors["back"])
+    if _PAINT_ALONE.search(text.lower()):
+        return Reading(colors=colors)
     return Reading(colors=colors, traits=_traits(tidy), action=_acts(tidy))
 
 
@@ -451,25 +465,46 @@ def _all_over(tokens: Sequence[_Token], layer: _Layer, firmness: float, priority
 def _traits(text: str) -> dict[str, float]:
     words = _words(text)
     out: dict[str, float] = {}
-    at = 0
+    for at, phrase in _build(words):
+        strength = lexicon.STRENGTHS.get(words[at - 1], 1.0) if at else 1.0
+        weak = 0.45 if phrase in _GENDERED else 1.0
+        for trait, value in lexicon.SHAPE_WORDS[phrase].items():
+            share = weak if trait == "gender" else 1.0
+            if trait not in out or abs(value * strength * share) > abs(out[trait]):
+                out[trait] = value * strength * share
+    return out
+
+
+def _build(words: Sequence[str]) -> list[tuple[int, str]]:
+    """Words for a person's build, and where they begin."""
+    found, at = [], 0
     while at < len(words):
         for length in (3, 2, 1):
             phrase = " ".join(words[at : at + length])
-            entry = lexicon.SHAPE_WORDS.get(phrase)
-            if entry is None or at + length > len(words):
-                continue
-            if not _describes_a_thing(words, at + length, phrase):
-                strength = lexicon.STRENGTHS.get(words[at - 1], 1.0) if at else 1.0
-                weak = 0.45 if phrase in _GENDERED else 1.0
-                for trait, value in entry.items():
-                    share = weak if trait == "gender" else 1.0
-                    if trait not in out or abs(value * strength * share) > abs(out[trait]):
-                        out[trait] = value * strength * share
-            at += length
-            break
+            if phrase in lexicon.SHAPE_WORDS and at + length <= len(words):
+                if not _describes_a_thing(words, at + length, phrase):
+                    found.append((at, phrase))
+                at += length
+                break
         else:
             at += 1
-    return out
+    return found
+
+
+def build_words(text: str, besides: str = "") -> str:
+    """The words of a description that name a person's build: "a fat old man in red" -> "fat old man"; "" if none.
+
+    Words that bear on a trait which `besides` names already are left out.
+    """
+    taken = set(_traits(clean(besides)))
+    words = _words(clean(text))
+    kept = []
+    for at, phrase in _build(words):
+        if not taken & set(lexicon.SHAPE_WORDS[phrase]) and phrase not in kept:
+            if at and words[at - 1] in lexicon.STRENGTHS:
+                kept.append(words[at - 1])
+            kept.append(phrase)
+    return " ".join(kept)
 
 
 _GENDERED = frozenset({"man", "woman", "guy", "lady", "men", "women"})

@@ -1,6 +1,7 @@
 """The embedded guidance: the reader of captions, the space, and the model that ships."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from avatargen.guidance.embedded.colors import COLOR_WIDTH, color_features, feat
 from avatargen.guidance.embedded.embedding import WIDTH, image_vector, slot_colors, text_vector
 from avatargen.guidance.embedded.image_tower import ImageTower, JointReader, fit_size, moments
 from avatargen.guidance.embedded.model import EmbeddedGuidance, load_embedded
-from avatargen.guidance.embedded.reader import read, stem
+from avatargen.guidance.embedded.reader import build_words, read, stem
 from avatargen.guidance.embedded.slots import SLOTS, TRAITS
 from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector, encode_pieces
 from avatargen.guidance.model import Guidance
@@ -86,11 +87,23 @@ class TestReader:
 
     @pytest.mark.parametrize(
         "frame",
-        ["a 3D rendering of {} in unreal engine", "the back of {}", "a 3D rendering of the face of {} in unreal engine",
-         "the hands of {}", "a full body render of {} seen from behind", "the upper body of {}"],
+        ["a 3D rendering of {} in unreal engine", "a 3D rendering of the face of {} in unreal engine",
+         "the hands of {}", "the upper body of {}"],
     )  # fmt: skip
     def test_words_about_the_view_change_nothing(self, frame: str):
         assert read(frame.format(SAITAMA)) == read(SAITAMA)
+
+    @pytest.mark.parametrize("frame", ["the back of {}", "a full body render of {} seen from behind"])
+    def test_from_behind_nothing_is_said_of_what_only_the_front_shows(self, frame: str):
+        behind, all_round = read(frame.format(SAITAMA)), read(SAITAMA)
+        assert {"chest", "shirt_front"} <= set(all_round.colors) - set(behind.colors)
+        assert behind.colors["back"] == all_round.colors["back"]
+        assert behind.traits == all_round.traits
+
+    def test_asked_for_colors_alone_it_reads_nothing_else(self):
+        text = "a tall woman in a red shirt, dancing"
+        assert read(f"the colors of {text}") == replace(read(text), traits={}, action=False)
+        assert not read("the upper body of the colors of a bodybuilder").colors
 
     def test_an_untextured_sculpture_has_no_colors(self):
         reading = read("an untextured grey 3D sculpture of a tall person in a red shirt")
@@ -340,3 +353,18 @@ class TestShipped:
         torch.testing.assert_close(shipped.encode_image(picture), shipped.encode_image(picture), rtol=0, atol=0)
         assert len(shipped.version) > 12
         assert "mocap.cs.cmu.edu" in shipped.licence
+
+
+@pytest.mark.parametrize(
+    ("text", "besides", "build"),
+    [
+        ("a fat old man with white hair in a red coat", "", "fat old man"),
+        ("a fat old man with white hair in a red coat", "thin", "old man"),
+        ("a very tall muscular green man in purple trousers", "tall", "muscular man"),
+        ("a very tall man with a long beard", "", "very tall man"),
+        ("a woman with long blond hair in a light blue dress", "a short woman", ""),
+        ("a robot of grey metal", "", ""),
+    ],
+)
+def test_build_words_are_those_for_traits_left_open(text: str, besides: str, build: str):
+    assert build_words(text, besides) == build

@@ -1,7 +1,7 @@
 import pytest
 
 from avatargen.core.errors import InputError
-from avatargen.guidance.prompts import STYLES, VIEWS, check_text, person_phrase, style_for, wordings
+from avatargen.guidance.prompts import STYLES, VIEWS, check_text, person_phrase, style_for, with_build, wordings
 
 
 def test_every_style_words_every_view_with_the_text_inside():
@@ -21,7 +21,7 @@ def test_the_original_template_is_kept_word_for_word():
 def test_the_embedded_model_reads_plain_words():
     assert style_for("embedded") == "plain"
     assert style_for("clip:ViT-B/32") == "render"
-    assert wordings("a man", "body", "plain", textureless=True) == ("a man",)
+    assert wordings("a man", "body", "plain", textureless=True) == ("an untextured sculpture of a man",)
 
 
 def test_curly_braces_in_a_text_are_harmless():
@@ -71,3 +71,18 @@ def test_unknown_views_and_styles_name_the_known_ones():
 )
 def test_a_description_becomes_a_noun_phrase(text, phrase):
     assert person_phrase(text) == phrase
+
+
+@pytest.mark.parametrize(
+    ("shape", "build", "both"),
+    [
+        ("tall", "man", "tall man"),
+        (None, "old woman", "old woman"),
+        ("long legs", "man", "man with long legs"),
+        ("a tall person", "old", "a tall person, old"),
+        ("tall", "", "tall"),
+        (None, "", None),
+    ],
+)
+def test_a_shape_text_and_words_for_a_build_make_one_text(shape, build, both):
+    assert with_build(shape, build) == both

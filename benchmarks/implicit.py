@@ -1,0 +1,152 @@
+"""What does a step of the implicit avatar cost, against plain sampling of the whole box in the same run?
+
+Usage: python benchmarks/implicit.py [--size 112] [--samples 16] [--repeats 5] [--fit 20] [--json out.json]
+
+A step draws one upper-body view (or, "full", the whole figure) and runs backwards through colors, outlines and normals
+to everything that is learned; the guidance is left out. Baseline: 64 samples spread evenly over the field's box, a ray
+for every pixel that meets it. CPU seconds of one thread. Peak memory is that of the process so far.
+"""
+
+import argparse
+import json
+import platform
+import resource
+import statistics
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from avatargen.body.open_body import load_open_body
+from avatargen.core.settings import ImplicitSettings
+from avatargen.core.values import Mesh
+from avatargen.guidance.views import named_view
+from avatargen.implicit.avatar import build_field
+from avatargen.implicit.distance import surface_samples
+from avatargen.implicit.draw import draw, draw_body
+from avatargen.implicit.fit import fit_avatar
+from avatargen.mesh.clean import component_count, decimate, is_closed
+from avatargen.mesh.extract import extract_surface
+from avatargen.render.cameras import orbit
+
+
+class Warm:
+    """A stand-in for guidance: wants the middle of every picture yellow, textured or not."""
+
+    name, version, image_size, licence = "warm", "1", 112, "none"
+
+    def encode_text(self, texts):
+        return torch.nn.functional.normalize(torch.tensor([[0.45, 0.3, -0.45]]), dim=-1).repeat(len(texts), 1)
+
+    def encode_image(self, images):
+        size = images.shape[-1]
+        part = images[:, :, size // 4 : size // 2, size // 3 : -size // 3]
+        return torch.nn.functional.normalize(part.mean((2, 3)) - 0.5, dim=-1)
+
+
+def spent(work, repeats):
+    work()
+    seconds = []
+    for _ in range(repeats):
+        start = time.thread_time()
+        work()
+        seconds.append(time.thread_time() - start)
+    return statistics.median(seconds)
+
+
+def memory_gb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def camera(field, name, size):
+    view = named_view(name, field.joints)
+    return orbit(view.azimuth_deg, view.elevation_deg, view.distance, view.target, view.fov_deg, size)
+
+
+def step(field, cameras, **how):
+    def work():
+        drawing = draw_body(field, cameras) if how.get("flat") else draw(field, cameras, **how)
+        loss = drawing.style.sum() + drawing.base.sum() + drawing.opacity.sum()
+        (loss + (drawing.gradient.square().sum(-1) - 1.0).square().sum()).backward()
+
+    return work
+
+
+def eikonal_error(field, count=20000):
+    """Mean deviation of the gradient's length from one, within a centimetre of the body."""
+    points, _ = surface_samples(field.body.surface.corners, 0.012)
+    draws = torch.Generator().manual_seed(0)
+    points = points[torch.randint(len(points), (count,), generator=draws)]
+    points = points + 0.006 * torch.randn(points.shape, generator=draws)
+    with torch.no_grad():
+        return float((field.gradient(points).norm(dim=-1) - 1.0).abs().mean())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=112)
+    parser.add_argument("--samples", type=int, default=16)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--fit", type=int, default=20)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    settings = replace(ImplicitSettings(), sculpt="on", samples=args.samples)
+    body = load_open_body()
+    betas = torch.zeros(body.num_betas)
+    rows = {}
+
+    start = time.process_time()
+    field = build_field(body, betas, settings)
+    rows["setup, seconds"] = time.process_time() - start
+    rows["peak memory after setup, GB"] = memory_gb()
+    hull = field.body.hull(0.01)
+    for name, view in (("step, upper body", "upper"), ("step, full figure", "body")):
+        band = {"hull": hull, "samples": args.samples, "color_samples": settings.color_samples}
+        rows[f"{name}, seconds"] = spent(step(field, camera(field, view, args.size), **band), args.repeats)
+        plain = {"hull": None, "samples": 64}
+        rows[f"{name}, plain sampling, seconds"] = spent(step(field, camera(field, view, args.size), **plain), 1)
+        ratio = rows[f"{name}, plain sampling, seconds"] / rows[f"{name}, seconds"]
+        rows[f"{name}, times faster than plain sampling"] = ratio
+    flat = replace(field, sculpted=False)
+    view = camera(field, "upper", args.size * settings.supersample)
+    rows["step, colors alone, twice the size, seconds"] = spent(step(flat, view, flat=True), args.repeats)
+    hashed = build_field(body, betas, replace(settings, encoding="hash"))
+    band["hull"] = hull
+    rows["step, upper body, hashed encoding, seconds"] = spent(
+        step(hashed, camera(hashed, "upper", args.size), **band), args.repeats
+    )
+    rows["rows of the color table, band"] = float(field.color_pyramid.rows)
+    rows["rows of the color table, hashed"] = float(hashed.color_pyramid.rows)
+    del hashed
+    rows["eikonal error before"] = eikonal_error(field)
+    start = time.process_time()
+    fitted = fit_avatar("anything", body, betas, Warm(), replace(settings, steps=args.fit), 0)
+    rows["fit with setup, seconds per step"] = (time.process_time() - start) / args.fit
+    rows["eikonal error after the fit"] = eikonal_error(fitted)
+    rows["peak memory after the fit, GB"] = memory_gb()
+    surface = fitted.body.surface
+    mesh = Mesh(vertices=surface.vertices.numpy(), faces=surface.faces.numpy())
+    spacing = float((fitted.bounds[1] - fitted.bounds[0]).max()) / 512
+    start = time.process_time()
+    raw = extract_surface(fitted.sdf, fitted.bounds.numpy(), spacing, mesh)
+    rows["extraction at 512 cells, seconds"] = time.process_time() - start
+    small = decimate(raw, 20000)
+    rows["faces after cleaning"] = float(len(small.faces))
+    rows["closed, one piece"] = float(is_closed(small) and component_count(small) == 1)
+    rows["peak memory, GB"] = memory_gb()
+
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    where = {"machine": platform.processor() or platform.machine(), "torch": torch.__version__}
+    where |= {"commit": commit.stdout.strip(), "size": args.size, "samples": args.samples}
+    print("  ".join(f"{key} {value}" for key, value in where.items()))
+    for name, value in rows.items():
+        print(f"{name:<50} {value:10.3f}")
+    if args.json:
+        args.json.write_text(json.dumps({"where": where, "rows": rows}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
