@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from avatargen.body.open_body import load_open_body
-from avatargen.core.errors import BrokenFileError
+from avatargen.core.errors import BrokenFileError, ConfigError
 from avatargen.core.settings import ImplicitSettings
 from avatargen.implicit import fit
 from avatargen.implicit.draw import draw
@@ -143,3 +143,29 @@ def test_time_that_is_up_ends_the_optimisation_with_what_there_is():
     run(settings=replace(SETTINGS, steps=100000, minutes=1e-6), reporter=reporter)
     assert len(reporter.losses) == 0
     assert reporter.notes == ["time is up after 0 of 100000 steps"]
+
+
+@pytest.mark.parametrize(
+    ("sculpt", "every", "moves"), [("grey", 1, True), ("grey", 0, False), ("on", 0, True), ("off", 1, False)]
+)
+def test_the_surface_follows_the_pictures_that_are_to_move_it_and_no_others(sculpt, every, moves):
+    settings = replace(SETTINGS, sculpt=sculpt, textureless_every=every)
+    scene = fit.prepare("yellow", load_open_body(), BETAS, Yellow(), settings)
+    loss, _ = fit.step_loss(scene, 0, torch.Generator().manual_seed(3))
+    loss.backward()
+    growth = scene.field.learned.growth.grad
+    assert (growth is not None and bool(growth.abs().max() > 0)) == moves
+    assert float(scene.field.learned.features.grad.abs().max()) > 0
+
+
+def test_a_face_is_held_to_its_own_look_more_than_cloth():
+    scene = fit.prepare("yellow", load_open_body(), BETAS, Yellow(), SETTINGS)
+    head = scene.surface[:, 1] > scene.field.joints[15, 1]
+    front = scene.surface[:, 2] > scene.field.joints[15, 2] + 0.06
+    assert float(scene.hold[head & front].mean()) > 10
+    assert float(scene.hold[scene.surface[:, 1] < scene.field.joints[12, 1] - 0.1].max()) == 1.0
+
+
+def test_an_unknown_way_to_sculpt_is_an_error():
+    with pytest.raises(ConfigError, match=r"implicit\.sculpt"):
+        fit.prepare("yellow", load_open_body(), BETAS, Yellow(), replace(SETTINGS, sculpt="clay"))
