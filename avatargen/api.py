@@ -24,7 +24,7 @@ from avatargen.body.posing import shape_body
 from avatargen.core.characters import Description, describe
 from avatargen.core.config import load_settings, to_tree
 from avatargen.core.errors import InputError
-from avatargen.core.files import cache_key
+from avatargen.core.files import cache_key, write_whole
 from avatargen.core.progress import Reporter, Silent, Stopwatch
 from avatargen.core.runs import (
     Stored,
@@ -214,6 +214,9 @@ def _run(
         motion=clip,
     )
     files = _timed("export", seconds, lambda: pipeline.deliver(delivery, folder, tools))
+    if shape.candidates:
+        write_whole(folder / "shape_candidates.png", pipeline.candidates_picture(figure or "", shape, tools))
+        files["shape_candidates.png"] = "the coarse body and its runners-up"
     seconds["total"] = clock.seconds + seconds["load"]
     files["run.json"] = "texts, settings, versions, timings, scores, licences"
     record = _record(texts, looks, figure, tools, quality, shape, avatar, clip, files, seconds)

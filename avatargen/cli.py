@@ -14,6 +14,7 @@ examples:
   avatargen --appearance "my hero" --describe "a woman in a red coat and black boots" --motion "jumping"
 
 other commands:
+  avatargen shape "short and chubby"                      the coarse body alone, in seconds (avatargen shape --help)
   avatargen train {shape,guidance} ...                    train a shipped model again
   motiongen "punching" --out punch.bvh                    motion alone
 
@@ -46,6 +47,30 @@ def build_parser() -> argparse.ArgumentParser:
         help="draft: minutes on a laptop; standard (default); high: for a GPU or a long wait",
     )
     run.add_argument("--resume", action="store_true", help="go on where an earlier run into the same folder stopped")
+    _add_models(parser)
+    _add_configuration(parser)
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    return parser
+
+
+def build_shape_parser() -> argparse.ArgumentParser:
+    """The parser of `avatargen shape`."""
+    parser = argparse.ArgumentParser(
+        prog="avatargen shape",
+        description="One short text to a body: body.obj, body.glb, shape.json and a picture of the runners-up.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("text", metavar="TEXT", help='the body: "tall", "short and chubby", "a strong man"')
+    parser.add_argument("--out", metavar="FOLDER", help="where the files go (default: outputs/<the text>)")
+    parser.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same body (default: 0)")
+    _add_models(parser)
+    _add_configuration(parser)
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+    return parser
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
     models = parser.add_argument_group("models")
     models.add_argument("--body", metavar="KIND", help="open (default), or your own licensed smpl or smplx")
     models.add_argument(
@@ -53,14 +78,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     models.add_argument("--guidance-weights", metavar="FILE", help="a weight file of your own for clip or openclip")
     models.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda")
+
+
+def _add_configuration(parser: argparse.ArgumentParser) -> None:
     config = parser.add_argument_group("configuration")
     config.add_argument("--config", metavar="FILE", help="a HOCON file with the keys to change")
     config.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides", help="change one key; repeatable"
     )
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
-    parser.add_argument("--version", action="store_true", help="print the version and exit")
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,6 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["train"]:
         return _guarded(lambda: _train(arguments[1:]))
+    if arguments[:1] == ["shape"]:
+        asked = build_shape_parser().parse_args(arguments[1:])
+        return _guarded(lambda: _shape(asked))
     parser = build_parser()
     args = parser.parse_args(arguments)
     if args.version:
@@ -87,9 +115,6 @@ def _generate(args: argparse.Namespace) -> int:
     from avatargen.api import generate
     from avatargen.core.progress import Silent, Terminal
 
-    overrides = list(args.overrides)
-    if args.guidance_weights:
-        overrides.append(f"guidance.weights={args.guidance_weights}")
     result = generate(
         args.shape,
         args.appearance,
@@ -102,12 +127,36 @@ def _generate(args: argparse.Namespace) -> int:
         device=args.device,
         describe_as=args.describe,
         config=args.config,
-        overrides=overrides,
+        overrides=_overrides(args),
         resume=args.resume,
         reporter=Silent() if args.quiet else Terminal(),
     )
     print(result.folder)
     return 0
+
+
+def _shape(args: argparse.Namespace) -> int:
+    from avatargen.coarse import generate_shape
+    from avatargen.core.progress import Silent, Terminal
+
+    result = generate_shape(
+        args.text,
+        out=args.out,
+        seed=args.seed,
+        body=args.body,
+        guidance=args.guidance,
+        device=args.device,
+        config=args.config,
+        overrides=_overrides(args),
+        reporter=Silent() if args.quiet else Terminal(),
+    )
+    print(result.folder)
+    return 0
+
+
+def _overrides(args: argparse.Namespace) -> list[str]:
+    weights = [f"guidance.weights={args.guidance_weights}"] if args.guidance_weights else []
+    return [*args.overrides, *weights]
 
 
 def _train(arguments: Sequence[str]) -> int:

@@ -22,6 +22,7 @@ from avatargen.core.progress import Reporter, Silent, stage
 from avatargen.core.settings import Settings
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape, Skeleton
 from avatargen.export.files import Delivery, write_delivery
+from avatargen.export.surface import encode_png
 from avatargen.guidance.embedded.reader import build_words
 from avatargen.guidance.load import load_guidance
 from avatargen.guidance.model import Guidance
@@ -34,6 +35,7 @@ from avatargen.mesh.texture import fill_texture, rasterize_uvs
 from avatargen.render.cameras import orbit
 from avatargen.render.picture import render_mesh
 from avatargen.shape.search import find_shape
+from avatargen.shape.sheet import contact_sheet
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,16 +111,21 @@ def body_mesh(shape: Shape, tools: Tools) -> Mesh:
     return Mesh(vertices=points, faces=tools.body.faces.cpu().numpy(), uvs=uvs, uv_faces=uv_faces, vertex_colors=colors)
 
 
-def plain_avatar(shape: Shape, tools: Tools) -> RiggedMesh:
-    """The coarse body itself as an avatar: its own topology, weights and base look, textured."""
-    mesh = body_mesh(shape, tools)
-    with stage(tools.reporter, "texture", 1):
-        textured = _with_base_look(mesh, tools)
-        tools.reporter.step()
+def rigged_body(shape: Shape, tools: Tools) -> RiggedMesh:
+    """The coarse body with its own topology, skeleton and weights, and the base look as vertex colors."""
     vertices, joints = shape_body(tools.body, _betas(shape, tools))
     places = joints[0].cpu().numpy() - np.array([0.0, float(vertices[0, :, 1].min()), 0.0], dtype=np.float32)
     skeleton = Skeleton(names=tools.body.joint_names, parents=tools.body.parents, joints=places.astype(np.float32))
-    return RiggedMesh(mesh=textured, skeleton=skeleton, weights=tools.body.weights.cpu().numpy())
+    return RiggedMesh(mesh=body_mesh(shape, tools), skeleton=skeleton, weights=tools.body.weights.cpu().numpy())
+
+
+def plain_avatar(shape: Shape, tools: Tools) -> RiggedMesh:
+    """The coarse body itself as an avatar: its own topology, weights and base look, textured."""
+    rigged = rigged_body(shape, tools)
+    with stage(tools.reporter, "texture", 1):
+        textured = _with_base_look(rigged.mesh, tools)
+        tools.reporter.step()
+    return replace(rigged, mesh=textured)
 
 
 def _with_base_look(mesh: Mesh, tools: Tools) -> Mesh:
@@ -131,6 +138,11 @@ def _with_base_look(mesh: Mesh, tools: Tools) -> Mesh:
     colors = base_color_at(body, torch.from_numpy(texels.face).long(), torch.from_numpy(texels.bary).float())
     image = fill_texture(texels, colors.clamp(0, 1).numpy(), size)
     return replace(mesh, texture=image, vertex_colors=None)
+
+
+def candidates_picture(text: str, shape: Shape, tools: Tools) -> bytes:
+    """A PNG of the chosen body and up to five runners-up: front, three-quarter and side."""
+    return encode_png(contact_sheet(shape, tools.body, text))
 
 
 def sculpt(description: str, shape: Shape, tools: Tools, checkpoint: Path | None = None) -> AvatarField:

@@ -25,6 +25,7 @@ FILES = [
     "turntable.mp4",
     "motion.mp4",
     "preview.png",
+    "shape_candidates.png",
     "run.json",
 ]
 
