@@ -20,6 +20,7 @@ import torch
 
 import avatargen
 from avatargen import pipeline
+from avatargen.body.controls import asked_of, controls_of
 from avatargen.body.posing import shape_body
 from avatargen.core.characters import Description, describe
 from avatargen.core.config import load_settings, to_tree
@@ -88,6 +89,11 @@ def generate(
     guidance: str | None = None,
     device: str | None = None,
     describe_as: str | None = None,
+    height: float | None = None,
+    weight_kg: float | None = None,
+    age: float | None = None,
+    gender: float | None = None,
+    muscle: float | None = None,
     config: str | Path | None = None,
     overrides: Sequence[str] = (),
     resume: bool = False,
@@ -106,6 +112,11 @@ def generate(
         guidance: auto | embedded | clip:NAME | openclip:NAME:PRETRAINED.
         device: auto | cpu | cuda.
         describe_as: visual words that replace the appearance text for the guidance.
+        height: of the body, metres; over what the texts say, as the next four.
+        weight_kg: of the body, kilograms.
+        age: 0 a teenager, 1/3 a young adult, 1 old; open body only.
+        gender: 0 male, 1 female; open body only.
+        muscle: 0 weak, 1 strong; open body only.
         config: a HOCON file with the keys to change.
         overrides: `key=value` strings.
         resume: take finished stages from the folder where their inputs are the same.
@@ -116,6 +127,8 @@ def generate(
     """
     changes = list(overrides)
     named = {"seed": seed, "body.kind": body, "guidance.model": guidance, "device": device}
+    controls = {"height": height, "weight_kg": weight_kg, "age": age, "gender": gender, "muscle": muscle}
+    named |= {f"controls.{name}": value for name, value in controls.items()}
     changes = [f"{key}={value}" for key, value in named.items() if value is not None] + changes
     settings = load_settings(quality=quality, config=Path(config) if config else None, overrides=changes)
     texts = {
@@ -124,13 +137,14 @@ def generate(
         "motion": check_text("motion", motion),
     }
     given = check_text("describe", describe_as)
-    if not any(texts.values()) and given is None:
+    if not any(texts.values()) and given is None and not asked_of(settings.controls):
         raise InputError('say at least one of --shape, --appearance, --motion, e.g. avatargen --appearance "a knight"')
     looks = None
     if texts["appearance"] or given:
         own = Path(settings.characters) if settings.characters else None
         looks = describe(texts["appearance"] or given or "", given=given, own=own)
-    folder = Path(out) if out is not None else Path("outputs") / slug(*texts.values(), given)
+    asked = [f"{name} {value:g}" for name, value in asked_of(settings.controls).items()]
+    folder = Path(out) if out is not None else Path("outputs") / slug(*texts.values(), given, *asked)
     told, seconds = reporter or Silent(), {}
     if folder.exists():
         with locked(folder):  # a run that cannot have the folder is refused before it loads anything
@@ -171,7 +185,7 @@ def _run(
     figure = pipeline.figure_text(texts["shape"], looks.text if looks else None, tools)
     if figure != texts["shape"]:
         told.note(f"shape: {figure}   (with the appearance's words for a build)")
-    shape_inputs = (figure, settings.shape)
+    shape_inputs = (figure, settings.shape, settings.controls)
     shape = kept("shape", shape_inputs, lambda: pipeline.coarse_shape(figure, tools), pack_shape, unpack_shape)
     body = pipeline.body_mesh(shape, tools)
     look_inputs = (shape_inputs, looks.text if looks else None, settings.implicit, settings.mesh)
@@ -275,6 +289,10 @@ def _record(
             "words": figure,
             "betas": [round(float(b), 5) for b in shape.betas],
             "measures": {name: round(float(value), 4) for name, value in shape.measures.items()},
+            "controls": {
+                "asked": asked_of(tools.settings.controls),
+                "reached": {name: round(value, 4) for name, value in _reached(shape, tools).items()},
+            },
         },
         "scores": {
             "shape": shape.score,
@@ -298,6 +316,10 @@ def _record(
         "settings": to_tree(tools.settings),
         "files": files,
     }
+
+
+def _reached(shape: Shape, tools: Tools) -> dict[str, float]:
+    return controls_of(tools.body, torch.from_numpy(shape.betas))
 
 
 def _appearance_score(looks: Description | None, avatar: RiggedMesh, tools: Tools) -> dict[str, float] | None:

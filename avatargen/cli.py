@@ -11,6 +11,7 @@ examples:
   avatargen --appearance "a knight in silver armour" --quality draft
   avatargen --shape "short and chubby"                    a body alone
   avatargen --shape "tall" --motion "waving"              the plain body, moving
+  avatargen --shape "athletic" --height 1.85 --weight-kg 80 --gender female
   avatargen --appearance "my hero" --describe "a woman in a red coat and black boots" --motion "jumping"
 
 other commands:
@@ -47,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="draft: minutes on a laptop; standard (default); high: for a GPU or a long wait",
     )
     run.add_argument("--resume", action="store_true", help="go on where an earlier run into the same folder stopped")
+    _add_controls(parser)
     _add_models(parser)
     _add_configuration(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
@@ -64,10 +66,22 @@ def build_shape_parser() -> argparse.ArgumentParser:
     parser.add_argument("text", metavar="TEXT", help='the body: "tall", "short and chubby", "a strong man"')
     parser.add_argument("--out", metavar="FOLDER", help="where the files go (default: outputs/<the text>)")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same body (default: 0)")
+    _add_controls(parser)
     _add_models(parser)
     _add_configuration(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     return parser
+
+
+def _add_controls(parser: argparse.ArgumentParser) -> None:
+    numbers = parser.add_argument_group("the body in numbers, over what the text says")
+    numbers.add_argument("--height", metavar="METRES", help="1.3 to 2.2")
+    numbers.add_argument("--weight-kg", metavar="KG", help="30 to 200")
+    numbers.add_argument("--age", metavar="0..1", help="0 a teenager, 0.33 a young adult, 1 old (open body only)")
+    numbers.add_argument(
+        "--gender", metavar="0..1", help="0 or male, 1 or female, or between; a licensed body takes the words alone"
+    )
+    numbers.add_argument("--muscle", metavar="0..1", help="0 weak, 1 strong (open body only)")
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
@@ -156,7 +170,18 @@ def _shape(args: argparse.Namespace) -> int:
 
 def _overrides(args: argparse.Namespace) -> list[str]:
     weights = [f"guidance.weights={args.guidance_weights}"] if args.guidance_weights else []
-    return [*args.overrides, *weights]
+    return [*args.overrides, *weights, *_controls(args)]
+
+
+def _controls(args: argparse.Namespace) -> list[str]:
+    given = {name: getattr(args, name) for name in ("height", "weight_kg", "age", "muscle")}
+    changes = [f"controls.{name}={value}" for name, value in given.items() if value is not None]
+    if args.gender is None:
+        return changes
+    words = {"male": "0", "neutral": "0.5", "female": "1"}
+    if args.body in ("smpl", "smplx") and args.gender in words:
+        return [*changes, f"body.gender={args.gender}"]  # these bodies have a file for each
+    return [*changes, f"controls.gender={words.get(args.gender, args.gender)}"]
 
 
 def _train(arguments: Sequence[str]) -> int:

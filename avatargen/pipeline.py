@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from avatargen.body.controls import asked_of, check_controls, control_shape
 from avatargen.body.load import load_body_model
 from avatargen.body.look import base_color_at, base_colors
 from avatargen.body.measure import measure
@@ -72,6 +73,7 @@ def load_tools(settings: Settings, reporter: Reporter | None = None) -> Tools:
     device = pick_device(settings.device)
     body = load_body_model(settings.body).to(device)
     guidance = load_guidance(settings.guidance, device, told)
+    check_controls(body, settings.controls)
     return Tools(settings=settings, device=device, body=body, guidance=guidance, reporter=told)
 
 
@@ -83,7 +85,7 @@ def figure_text(shape: str | None, appearance: str | None, tools: Tools) -> str 
 
 
 def coarse_shape(text: str | None, tools: Tools) -> Shape:
-    """The body that `text` describes; the neutral body for None."""
+    """The body that `text` describes, or the neutral one for None, brought to the settings' height, weight, ..."""
     if text is None:
         betas = np.zeros(tools.body.num_betas, dtype=np.float32)
         shape = Shape(betas=betas, body=f"{tools.body.kind}-{tools.body.version}")
@@ -92,11 +94,25 @@ def coarse_shape(text: str | None, tools: Tools) -> Shape:
             text, tools.body, tools.guidance, tools.settings.shape, tools.settings.seed, reporter=tools.reporter
         )
     if not shape.measures:
+    shape = _controlled(shape, tools)
         shape = replace(shape, measures=measure(tools.body, _betas(shape, tools)[0]))
     return shape
 
 
 def _betas(shape: Shape, tools: Tools) -> torch.Tensor:
+def _controlled(shape: Shape, tools: Tools) -> Shape:
+    """The shape nearest to `shape` that has what the settings ask for in numbers."""
+    asked = asked_of(tools.settings.controls)
+    if not asked:
+        return shape
+    found = control_shape(tools.body, _betas(shape, tools)[0], tools.settings.controls)
+    for name in found.missed:
+        tools.reporter.note(
+            f"{name} {asked[name]:g} is out of reach together with the rest; the body has {found.reached[name]:.2f}"
+        )
+    return replace(shape, betas=found.betas.cpu().numpy(), measures={})
+
+
     return torch.from_numpy(np.asarray(shape.betas, dtype=np.float32))[None].to(tools.device)
 
 

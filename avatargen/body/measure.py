@@ -28,6 +28,10 @@ MEASURES: tuple[str, ...] = (
 )
 """Names in the order of `measure_many`'s columns; metres, and cubic metres for the volume."""
 
+DENSITY_KG_M3 = 1010.0
+"""Of a living body with air in its lungs: at 70 kg, tissue of 1,053 kg/m3 (a fifth of it fat, by Siri's equation,
+1961) and the 2.4 litres of air that rest in the lungs after breathing out make 1,013."""
+
 _TRUNK = ("pelvis", "spine1", "spine2", "spine3", "left_collar", "right_collar", "left_hip", "right_hip", "neck")
 
 

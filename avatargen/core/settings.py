@@ -20,6 +20,22 @@ class BodySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ControlsSettings:
+    """The body in numbers; each overrides what the shape text says, null leaves it to the text."""
+
+    height: float | None = None
+    """Metres, 1.3 to 2.2."""
+    weight_kg: float | None = None
+    """Kilograms, 30 to 200; of the body's volume at 1,010 kg/m3."""
+    age: float | None = None
+    """0 a teenager, 1/3 a young adult, 1 old; open body only."""
+    gender: float | None = None
+    """0 male, 1 female; open body only (an SMPL file's: body.gender)."""
+    muscle: float | None = None
+    """0 weak, 1 strong; open body only."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class GuidanceSettings:
     """What "looks like the text" means."""
 
@@ -253,6 +269,7 @@ class Settings:
     body: BodySettings = field(default_factory=BodySettings)
     guidance: GuidanceSettings = field(default_factory=GuidanceSettings)
     shape: ShapeSettings = field(default_factory=ShapeSettings)
+    controls: ControlsSettings = field(default_factory=ControlsSettings)
     implicit: ImplicitSettings = field(default_factory=ImplicitSettings)
     mesh: MeshSettings = field(default_factory=MeshSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
