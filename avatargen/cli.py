@@ -48,6 +48,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="draft: minutes on a laptop; standard (default); high: for a GPU or a long wait",
     )
     run.add_argument("--resume", action="store_true", help="go on where an earlier run into the same folder stopped")
+    mesh = parser.add_argument_group("the mesh")
+    mesh.add_argument("--faces", type=int, metavar="N", help="about how many triangles (default: 20000; high: 40000)")
+    mesh.add_argument(
+        "--topology", metavar="KIND", help="scan (default): the extracted surface; template: the body's own clean mesh"
+    )
     _add_controls(parser)
     _add_models(parser)
     _add_configuration(parser)
@@ -141,7 +146,7 @@ def _generate(args: argparse.Namespace) -> int:
         device=args.device,
         describe_as=args.describe,
         config=args.config,
-        overrides=_overrides(args),
+        overrides=[*_overrides(args), *_mesh(args)],
         resume=args.resume,
         reporter=Silent() if args.quiet else Terminal(),
     )
@@ -171,6 +176,11 @@ def _shape(args: argparse.Namespace) -> int:
 def _overrides(args: argparse.Namespace) -> list[str]:
     weights = [f"guidance.weights={args.guidance_weights}"] if args.guidance_weights else []
     return [*args.overrides, *weights, *_controls(args)]
+
+
+def _mesh(args: argparse.Namespace) -> list[str]:
+    given = {"mesh.faces": args.faces, "mesh.topology": args.topology}
+    return [f"{key}={value}" for key, value in given.items() if value is not None]
 
 
 def _controls(args: argparse.Namespace) -> list[str]:

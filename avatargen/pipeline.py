@@ -30,8 +30,8 @@ from avatargen.guidance.model import Guidance
 from avatargen.guidance.prompts import with_build
 from avatargen.implicit.avatar import AvatarField
 from avatargen.implicit.fit import fit_avatar
-from avatargen.mesh.finish import mesh_from_field
-from avatargen.mesh.rig import rig_to_body
+from avatargen.mesh.finish import check_mesh, mesh_from_field
+from avatargen.mesh.rig import rig_own_mesh, rig_to_body
 from avatargen.mesh.texture import fill_texture, rasterize_uvs
 from avatargen.render.cameras import orbit
 from avatargen.render.picture import render_mesh
@@ -70,10 +70,11 @@ def pick_device(wanted: str) -> str:
 def load_tools(settings: Settings, reporter: Reporter | None = None) -> Tools:
     """Load the body and the guidance that the settings name."""
     told = reporter or Silent()
+    check_mesh(settings.mesh)
     device = pick_device(settings.device)
     body = load_body_model(settings.body).to(device)
-    guidance = load_guidance(settings.guidance, device, told)
     check_controls(body, settings.controls)
+    guidance = load_guidance(settings.guidance, device, told)
     return Tools(settings=settings, device=device, body=body, guidance=guidance, reporter=told)
 
 
@@ -93,13 +94,12 @@ def coarse_shape(text: str | None, tools: Tools) -> Shape:
         shape = find_shape(
             text, tools.body, tools.guidance, tools.settings.shape, tools.settings.seed, reporter=tools.reporter
         )
-    if not shape.measures:
     shape = _controlled(shape, tools)
+    if not shape.measures:
         shape = replace(shape, measures=measure(tools.body, _betas(shape, tools)[0]))
     return shape
 
 
-def _betas(shape: Shape, tools: Tools) -> torch.Tensor:
 def _controlled(shape: Shape, tools: Tools) -> Shape:
     """The shape nearest to `shape` that has what the settings ask for in numbers."""
     asked = asked_of(tools.settings.controls)
@@ -113,6 +113,7 @@ def _controlled(shape: Shape, tools: Tools) -> Shape:
     return replace(shape, betas=found.betas.cpu().numpy(), measures={})
 
 
+def _betas(shape: Shape, tools: Tools) -> torch.Tensor:
     return torch.from_numpy(np.asarray(shape.betas, dtype=np.float32))[None].to(tools.device)
 
 
@@ -122,8 +123,7 @@ def body_mesh(shape: Shape, tools: Tools) -> Mesh:
     points = vertices[0].cpu().numpy()
     points = points - np.array([0.0, points[:, 1].min(), 0.0], dtype=np.float32)
     colors = base_colors(tools.body).clamp(0, 1).cpu().numpy()
-    uvs = tools.body.uvs.cpu().numpy() if tools.body.uvs is not None else None
-    uv_faces = tools.body.uv_faces.cpu().numpy() if tools.body.uv_faces is not None else None
+    uvs, uv_faces = _own_uvs(tools.body)
     return Mesh(vertices=points, faces=tools.body.faces.cpu().numpy(), uvs=uvs, uv_faces=uv_faces, vertex_colors=colors)
 
 
@@ -133,6 +133,12 @@ def rigged_body(shape: Shape, tools: Tools) -> RiggedMesh:
     places = joints[0].cpu().numpy() - np.array([0.0, float(vertices[0, :, 1].min()), 0.0], dtype=np.float32)
     skeleton = Skeleton(names=tools.body.joint_names, parents=tools.body.parents, joints=places.astype(np.float32))
     return RiggedMesh(mesh=body_mesh(shape, tools), skeleton=skeleton, weights=tools.body.weights.cpu().numpy())
+
+
+def _own_uvs(body: BodyModel) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+    if body.uvs is None or body.uv_faces is None:
+        return None, None
+    return body.uvs.cpu().numpy(), body.uv_faces.cpu().numpy()
 
 
 def plain_avatar(shape: Shape, tools: Tools) -> RiggedMesh:
@@ -179,7 +185,9 @@ def finish_mesh(field: AvatarField, shape: Shape, tools: Tools) -> RiggedMesh:
     """The field's surface as one textured, rigged mesh in T-pose, standing on y = 0."""
     betas, pose = _betas(shape, tools), a_pose(tools.device)
     posed = pose_body(tools.body, betas, pose[None])
-    start = Mesh(vertices=posed.vertices[0].cpu().numpy(), faces=tools.body.faces.cpu().numpy())
+    uvs, uv_faces = _own_uvs(tools.body)
+    faces = tools.body.faces.cpu().numpy()
+    start = Mesh(vertices=posed.vertices[0].cpu().numpy(), faces=faces, uvs=uvs, uv_faces=uv_faces)
     textured = mesh_from_field(
         field.sdf,
         field.color,
@@ -188,11 +196,21 @@ def finish_mesh(field: AvatarField, shape: Shape, tools: Tools) -> RiggedMesh:
         posed.joints[0].cpu().numpy(),
         tools.settings.mesh,
         tools.reporter,
+        lambda points, face, bary: _colors_on(field, points, face, bary),
     )
     with stage(tools.reporter, "rigging", 1):
-        rigged = rig_to_body(textured, tools.body, betas[0], pose)
+        rig = rig_own_mesh if tools.settings.mesh.topology == "template" else rig_to_body
+        rigged = rig(textured, tools.body, betas[0], pose)
         tools.reporter.step()
     return rigged
+
+
+def _colors_on(
+    field: AvatarField, points: torch.Tensor, face: torch.Tensor, bary: torch.Tensor, chunk: int = 1 << 18
+) -> torch.Tensor:
+    """Style colors of points on known faces of the body, in chunks."""
+    parts = zip(*(value.to(field.learned.growth.device).split(chunk) for value in (points, face, bary)), strict=True)
+    return torch.cat([field.colors_on(*part).style for part in parts])
 
 
 def deliver(delivery: Delivery, folder: Path, tools: Tools) -> dict[str, str]:

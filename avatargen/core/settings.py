@@ -160,7 +160,9 @@ class MeshSettings:
     smoothing: int = 2
     """Rounds of smoothing before faces are taken away; 0: none."""
     faces: int = 20000
-    """About how many triangles the mesh may have."""
+    """About how many triangles the mesh may have (`--faces`); the template topology keeps its own."""
+    topology: str = "scan"
+    """scan | template: the extracted surface, or the body's own mesh, UVs and weights moved onto it."""
     texture_size: int = 2048
     """Side of the texture in pixels."""
     padding: int = 4
@@ -267,9 +269,9 @@ class Settings:
     characters: str = ""
     """A file of your own with names and their visual words, laid out as confs/characters.conf."""
     body: BodySettings = field(default_factory=BodySettings)
+    controls: ControlsSettings = field(default_factory=ControlsSettings)
     guidance: GuidanceSettings = field(default_factory=GuidanceSettings)
     shape: ShapeSettings = field(default_factory=ShapeSettings)
-    controls: ControlsSettings = field(default_factory=ControlsSettings)
     implicit: ImplicitSettings = field(default_factory=ImplicitSettings)
     mesh: MeshSettings = field(default_factory=MeshSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)

@@ -1,4 +1,4 @@
-"""Field to textured mesh in one call: extract, clean, unfold, bake."""
+"""Field to textured mesh in one call: extract, clean, unfold, bake; or the body's own mesh moved and baked."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from avatargen.core.errors import ConfigError
 from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.progress import Reporter, Silent, stage
 from avatargen.core.settings import MeshSettings
@@ -13,9 +14,23 @@ from avatargen.core.values import Mesh
 from avatargen.mesh.clean import clean_surface
 from avatargen.mesh.extract import extract_surface
 from avatargen.mesh.magnify import Focus
+from avatargen.mesh.template import onto_surface
 from avatargen.mesh.texture import bake
 
+TOPOLOGIES = ("scan", "template")
 _INDEX = {name: index for index, name in enumerate(SMPL_JOINTS)}
+
+
+def check_mesh(settings: MeshSettings) -> None:
+    """Refuse values that only show up as nonsense later.
+
+    Raises:
+        ConfigError: with the key and what may stand there.
+    """
+    if settings.topology not in TOPOLOGIES:
+        raise ConfigError(f"mesh.topology={settings.topology!r}: there are {' and '.join(TOPOLOGIES)}")
+    if settings.faces < 100:
+        raise ConfigError(f"mesh.faces={settings.faces}: a body needs at least 100 triangles")
 
 
 def mesh_from_field(
@@ -26,19 +41,30 @@ def mesh_from_field(
     joints: Float[np.ndarray, "j 3"],
     settings: MeshSettings,
     reporter: Reporter | None = None,
+    color_on: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
 ) -> Mesh:
-    """One closed, textured mesh of a field.
+    """One textured mesh of a field: closed (scan), or with the body's own vertices and faces (template).
 
     Args:
         sdf: points [n, 3] to signed distances [n], metres, negative inside.
         color: points [n, 3] to sRGB colors [n, 3].
         bounds: lowest and highest corner of the field.
-        start: the coarse body in the same pose.
+        start: the coarse body in the same pose, with its UVs where it has some.
         joints: of that body, in SMPL's order; they say where head and hands are.
         settings: see `MeshSettings`.
-        reporter: told each of the three steps.
+        reporter: told each of the steps.
+        color_on: as `color`, of points whose face of `start` and place on it [n, 3] are known (template only): exact
+            where two parts nearly touch, as lids and eyes do.
     """
     reporter = reporter or Silent()
+    if settings.topology == "template":
+        with stage(reporter, "meshing", 2):
+            moved = onto_surface(start, sdf, settings.reach_mm / 1000)
+            reporter.step()
+            focus = _focus(start, joints, settings.face_gain)[:1]
+            done = bake(moved, color, settings, sdf=sdf, focus=focus, color_on=color_on)
+            reporter.step()
+        return done
     with stage(reporter, "meshing", 3):
         raw = extract_surface(
             sdf,

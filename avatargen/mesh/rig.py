@@ -71,9 +71,43 @@ def rig_to_body(
     weights = _lent(body.weights.numpy(), corners, found.bary)
     weights = even_out(weights, graph, _insistence(found.distance))
     weights = strongest_four(soften_jumps(weights, graph, points.numpy(), found.distance > ON_BODY))
-    rest = unskin(points, torch.from_numpy(weights), posed.transforms)[0].numpy()
+    offsets = None
     if body.pose_directions is not None:
-        rest = rest - _lent(pose_offsets(body.pose_directions, rotations)[0].numpy(), corners, found.bary)
+        offsets = _lent(pose_offsets(body.pose_directions, rotations)[0].numpy(), corners, found.bary)
+    return _at_rest(mesh, body, weights, posed.transforms, rest_joints, offsets)
+
+
+def rig_own_mesh(
+    mesh: Mesh, body: BodyModel, betas: Float[Tensor, " n"], rotations: Float[Tensor, "j 3 3"]
+) -> RiggedMesh:
+    """`rig_to_body` for the body's own mesh with moved vertices: it keeps the body's own weights, vertex by vertex.
+
+    Raises:
+        ValueError: `mesh` has not the body's vertices.
+    """
+    if len(mesh.vertices) != len(body.template):
+        raise ValueError(f"{len(mesh.vertices)} vertices are not the body's {len(body.template)}")
+    betas, rotations = betas.detach().cpu().double()[None], rotations.detach().cpu().double()[None]
+    body = _double(body)
+    _, rest_joints = shape_body(body, betas)
+    transforms = pose_body(body, betas, rotations).transforms
+    offsets = None if body.pose_directions is None else pose_offsets(body.pose_directions, rotations)[0].numpy()
+    return _at_rest(mesh, body, strongest_four(body.weights.numpy()), transforms, rest_joints, offsets)
+
+
+def _at_rest(
+    mesh: Mesh,
+    body: BodyModel,
+    weights: Float[np.ndarray, "v j"],
+    transforms: Float[Tensor, "1 j 4 4"],
+    rest_joints: Float[Tensor, "1 j 3"],
+    offsets: Float[np.ndarray, "v 3"] | None,
+) -> RiggedMesh:
+    """Unposed with its weights, pose correctives taken off, standing on the floor."""
+    points = torch.from_numpy(mesh.vertices.astype(np.float64))
+    rest = unskin(points, torch.from_numpy(weights), transforms)[0].numpy()
+    if offsets is not None:
+        rest = rest - offsets
     lift = np.array([0.0, -rest[:, 1].min(), 0.0])
     skeleton = Skeleton(names=body.joint_names, parents=body.parents, joints=rest_joints[0].numpy() + lift)
     moved = replace(mesh, vertices=(rest + lift).astype(mesh.vertices.dtype))

@@ -37,21 +37,28 @@ def bake(
     *,
     sdf: Callable[[Tensor], Tensor] | None = None,
     focus: Sequence[Focus] = (),
+    color_on: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
 ) -> Mesh:
-    """The mesh with UVs and a texture of `settings.texture_size` squared.
+    """The mesh with UVs, its own where it has some, and a texture of `settings.texture_size` squared.
 
     Args:
-        mesh: closed, outward faces; metres.
+        mesh: outward faces; metres.
         color: points [n, 3] to sRGB colors [n, 3] in 0..1.
         settings: size and padding of the texture.
         sdf: if given, texels are moved from the mesh onto its zero set before `color` is asked.
         focus: balls that get more texels.
+        color_on: asked instead of `color`, with faces [n] and weights of their corners [n, 3] beside the points.
     """
-    unfolded = unfold(mesh, settings, focus)
+    unfolded = unfold(mesh, settings, focus) if mesh.uvs is None else mesh
     texels = rasterize_uvs(unfolded, settings.texture_size)
     points = surface_points(unfolded, texels, sdf)
+    places = torch.from_numpy(points.astype(np.float32))
     with torch.no_grad():
-        colors = color(torch.from_numpy(points.astype(np.float32))).cpu().numpy()
+        if color_on is None:
+            colors = color(places).cpu().numpy()
+        else:
+            bary = torch.from_numpy(texels.bary.astype(np.float32))
+            colors = color_on(places, torch.from_numpy(texels.face), bary).cpu().numpy()
     image = fill_texture(texels, colors, settings.texture_size)
     return replace(unfolded, texture=image)
 
