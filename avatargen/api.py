@@ -43,6 +43,7 @@ from avatargen.core.runs import (
 )
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape
 from avatargen.export.files import Delivery
+from avatargen.mesh.levels import levels_of_detail
 from avatargen.pipeline import Tools, load_tools
 
 T = TypeVar("T")
@@ -170,10 +171,10 @@ def _run(
     )
     if looks is not None and looks.source != "text":
         told.note(f"appearance: {looks.text}   (from {looks.source})")
-    base = _base_key(tools)
+    base, stages = _base_key(tools), {}
 
     def kept(name: str, inputs: object, make: Callable[[], T], pack: Callable[[T], Stored], unpack: Any) -> T:
-        key = cache_key(stage=name, base=base, inputs=inputs)
+        key = stages[name] = cache_key(stage=name, base=base, inputs=inputs)
         return _timed(
             name,
             seconds,
@@ -224,8 +225,11 @@ def _run(
         body_kind=shape.body,
         rest_root=joints[0, 0].cpu().numpy(),
         gender=settings.body.gender,
-        licence=tools.body.licence,
+        author=settings.export.author,
+        copyright=settings.export.copyright,
+        licence=settings.export.licence or tools.body.licence,
         motion=clip,
+        levels=levels_of_detail(avatar, settings.mesh),
     )
     files = _timed("export", seconds, lambda: pipeline.deliver(delivery, folder, tools))
     if shape.candidates:
@@ -234,6 +238,7 @@ def _run(
     seconds["total"] = clock.seconds + seconds["load"]
     files["run.json"] = "texts, settings, versions, timings, scores, licences"
     record = _record(texts, looks, figure, tools, quality, shape, avatar, clip, files, seconds)
+    record["stages"] = stages
     write_json(folder / "run.json", record)
     told.note(f"wrote {folder}/ in {clock.seconds:.0f} s:")
     for name, what in files.items():

@@ -16,6 +16,8 @@ examples:
 
 other commands:
   avatargen shape "short and chubby"                      the coarse body alone, in seconds (avatargen shape --help)
+  avatargen export RUN --format fbx,usd --skeleton mixamo  a finished run in other formats (avatargen export --help)
+  avatargen animate RUN dance.bvh walk.npz                any motions on a finished avatar (avatargen animate --help)
   avatargen train {shape,guidance} ...                    train a shipped model again
   motiongen "punching" --out punch.bvh                    motion alone
 
@@ -114,6 +116,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["train"]:
         return _guarded(lambda: _train(arguments[1:]))
+    if arguments[:1] in (["export"], ["animate"]):
+        return _guarded(lambda: _convert(arguments))
     if arguments[:1] == ["shape"]:
         asked = build_shape_parser().parse_args(arguments[1:])
         return _guarded(lambda: _shape(asked))
@@ -151,6 +155,14 @@ def _generate(args: argparse.Namespace) -> int:
         reporter=Silent() if args.quiet else Terminal(),
     )
     print(result.folder)
+    return 0
+
+
+def _convert(arguments: Sequence[str]) -> int:
+    from avatargen.commands.convert import main as convert
+
+    for path in convert(arguments):
+        print(path)
     return 0
 
 

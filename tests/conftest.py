@@ -11,7 +11,7 @@ import pytest
 
 from avatargen.core.errors import MissingExtraError
 from avatargen.core.files import cache_dir, digest_file
-from avatargen.export.fbx import blender_command, run_blender
+from avatargen.export.blender import blender_command, run_blender
 
 TOOLS = Path(__file__).parents[1] / "tools"
 PROBE = Path(__file__).parent / "avatargen" / "export" / "blender_probe.py"

@@ -163,6 +163,8 @@ class MeshSettings:
     """About how many triangles the mesh may have (`--faces`); the template topology keeps its own."""
     topology: str = "scan"
     """scan | template: the extracted surface, or the body's own mesh, UVs and weights moved onto it."""
+    lods: int = 0
+    """Levels of detail beside the full one (`avatar_lod1.glb`, ...): each has half the triangles of the one before."""
     texture_size: int = 2048
     """Side of the texture in pixels."""
     padding: int = 4
@@ -236,6 +238,18 @@ class MotionSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportSettings:
+    """Credit that goes into the files."""
+
+    author: str = ""
+    """Whose character it is; into `asset` of GLB, and VRM's authors."""
+    copyright: str = ""
+    """E.g. "2026 A. Maker"; into `asset` of GLB, and VRM."""
+    licence: str = ""
+    """Of the character; empty: that of the body it was made from."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class VideoSettings:
     """Pictures and videos."""
 
@@ -275,4 +289,5 @@ class Settings:
     implicit: ImplicitSettings = field(default_factory=ImplicitSettings)
     mesh: MeshSettings = field(default_factory=MeshSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
+    export: ExportSettings = field(default_factory=ExportSettings)
     video: VideoSettings = field(default_factory=VideoSettings)

@@ -6,6 +6,8 @@ in the world, and its OFFSET is zero, so that readers that add OFFSET and reader
 zero is the T-pose. Joints carry the names that Mixamo and CMU files share (`Hips`, `LeftUpLeg`, ...).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from jaxtyping import Float
 
@@ -55,12 +57,15 @@ def _triple(values: np.ndarray | tuple[float, ...]) -> str:
     return " ".join(f"{float(v) + 0.0:.6f}" for v in values)
 
 
-def encode_bvh(motion: Motion, skeleton: Skeleton) -> bytes:
+def encode_bvh(motion: Motion, skeleton: Skeleton, names: Mapping[str, str] | None = None) -> bytes:
     """The motion on `skeleton` as a BVH file; joints that the motion lacks stay at rest.
+
+    `names` (joint -> name in the file) takes the place of the common names; both skeleton and motion keep theirs.
 
     The root's place is scaled by the skeleton's root height over the motion's, as all writers do. Read back, angles
     agree within 1e-6 rad and places within 1e-6 m.
     """
+    called = {**_NAMES, **(names or {})}
     children = _children(skeleton)
     order: list[int] = []
     lines = ["HIERARCHY"]
@@ -72,7 +77,7 @@ def encode_bvh(motion: Motion, skeleton: Skeleton) -> bytes:
         parent = skeleton.parents[joint]
         offset = np.zeros(3) if parent < 0 else skeleton.joints[joint] - skeleton.joints[parent]
         rotations = "Zrotation Xrotation Yrotation"
-        lines.append(f"{pad}{'ROOT' if parent < 0 else 'JOINT'} {_NAMES.get(name, name)}")
+        lines.append(f"{pad}{'ROOT' if parent < 0 else 'JOINT'} {called.get(name, name)}")
         lines.append(f"{pad}{{")
         lines.append(f"{pad}  OFFSET {_triple(offset)}")
         channels = f"6 Xposition Yposition Zposition {rotations}" if parent < 0 else f"3 {rotations}"

@@ -10,7 +10,7 @@ from avatargen.core.progress import Reporter, stage
 from avatargen.core.settings import VideoSettings
 from avatargen.core.values import Mesh, Motion, RiggedMesh
 from avatargen.export.bvh import encode_bvh
-from avatargen.export.gltf import encode_glb
+from avatargen.export.gltf import Credit, encode_glb
 from avatargen.export.npz import encode_amass
 from avatargen.export.obj import encode_obj
 from avatargen.export.ply import encode_ply
@@ -32,8 +32,12 @@ class Delivery:
     """Rest position of the body's root joint in the body's own frame; AMASS' `trans` counts from it."""
     gender: str
     licence: str
+    author: str = ""
+    copyright: str = ""
     motion: Motion | None = None
     """Already scaled to the avatar."""
+    levels: tuple[RiggedMesh, ...] = ()
+    """Levels of detail, finest first, on the avatar's skeleton."""
 
 
 def write_delivery(delivery: Delivery, folder: Path, settings: VideoSettings, reporter: Reporter) -> dict[str, str]:
@@ -46,9 +50,13 @@ def write_delivery(delivery: Delivery, folder: Path, settings: VideoSettings, re
         written[name] = what
         reporter.step()
 
-    with stage(reporter, "export", 9 if motions else 6):
-        glb = encode_glb(delivery.avatar, motions, name=delivery.name, licence=delivery.licence)
+    with stage(reporter, "export", (9 if motions else 6) + len(delivery.levels)):
+        credit = Credit(author=delivery.author, copyright=delivery.copyright, licence=delivery.licence)
+        glb = encode_glb(delivery.avatar, motions, name=delivery.name, **credit)
         put("avatar.glb", glb, "skinned, textured avatar with its clip" if motions else "skinned, textured avatar")
+        for number, level in enumerate(delivery.levels, start=1):
+            data = encode_glb(level, motions, name=f"{delivery.name}_lod{number}", **credit)
+            put(f"avatar_lod{number}.glb", data, f"the same with {len(level.mesh.faces)} triangles")
         for name, data in encode_obj(delivery.avatar.mesh, "avatar").items():
             put(name, data, "avatar in T-pose, static")
         put("avatar.ply", encode_ply(delivery.avatar.mesh), "avatar in T-pose with vertex colors")

@@ -9,7 +9,7 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -26,6 +26,16 @@ FLOAT, UBYTE, USHORT, UINT = 5126, 5121, 5123, 5125
 COMPONENTS = {FLOAT: np.float32, UBYTE: np.uint8, USHORT: np.uint16, UINT: np.uint32}
 VERTEX_DATA, INDEX_DATA = 34962, 34963
 LINEAR, MIPMAPPED, CLAMP = 9729, 9987, 33071
+FIRST_JOINT = 1
+"""Node of the skeleton's joint 0; node 0 is the mesh's."""
+
+
+class Credit(TypedDict):
+    """Who made a character, and what may be done with it; empty texts are left out."""
+
+    author: str
+    copyright: str
+    licence: str
 
 
 def encode_glb(
@@ -38,6 +48,7 @@ def encode_glb(
     licence: str = "",
     generator: str = f"avatargen {VERSION}",
     extras: Mapping[str, Any] | None = None,
+    extensions: Mapping[str, Any] | None = None,
 ) -> bytes:
     """A binary glTF file of a rigged or a plain mesh; equal input gives equal bytes.
 
@@ -54,6 +65,7 @@ def encode_glb(
         licence: goes to `asset.extras.licence`.
         generator: goes to `asset.generator`.
         extras: more entries of `asset.extras`; they must be plain JSON.
+        extensions: of the whole document, by name; nodes of joints count from `FIRST_JOINT`.
 
     Raises:
         InputError: a motion names a joint that the skeleton lacks, or a plain mesh is given motions.
@@ -79,6 +91,9 @@ def encode_glb(
     file.document["nodes"] = [node, *file.document.get("nodes", [])]
     file.document["scenes"] = [{"name": name, "nodes": roots}]
     file.document["scene"] = 0
+    if extensions:
+        file.document["extensionsUsed"] = sorted(extensions)
+        file.document["extensions"] = dict(extensions)
     return file.to_bytes()
 
 
@@ -169,9 +184,9 @@ class _File:
     def to_bytes(self) -> bytes:
         """Header, JSON chunk padded with spaces, binary chunk padded with zeros."""
         self.binary.extend(b"\0" * (-len(self.binary) % 4))
-        order = ("asset", "scene", "scenes", "nodes", "meshes", "skins", "animations", "materials", "textures")
-        tail = ("images", "samplers", "accessors", "bufferViews")
-        document = {key: self.document[key] for key in (*order, *tail) if key in self.document}
+        head = ("asset", "extensionsUsed", "extensions", "scene", "scenes", "nodes", "meshes", "skins", "animations")
+        tail = ("materials", "textures", "images", "samplers", "accessors", "bufferViews")
+        document = {key: self.document[key] for key in (*head, *tail) if key in self.document}
         document["buffers"] = [{"byteLength": len(self.binary)}]
         text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
         text += b" " * (-len(text) % 4)

@@ -123,7 +123,7 @@ print('RESULT' + json.dumps(out))
 @pytest.mark.blender
 def test_blender_puts_the_joints_where_our_kinematics_does(tmp_path):
     from avatargen.core.errors import MissingExtraError
-    from avatargen.export.fbx import blender_command
+    from avatargen.export.blender import blender_command
 
     try:
         command = blender_command()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from avatargen.core.errors import MissingExtraError, OutputError
-from avatargen.export.fbx import blender_command, encode_fbx, run_blender
+from avatargen.export.blender import blender_command, encode_fbx, run_blender
 from avatargen.export.surface import split_at_seams
 
 
@@ -44,7 +44,7 @@ def test_the_mesh_deforms_after_fbx_as_our_own_skinning_says(reimported, rigged_
 def nowhere(monkeypatch, tmp_path):
     for variable in ("AVATARGEN_BLENDER", "AVATARGEN_BLENDER_PYTHON"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr("avatargen.export.fbx.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("avatargen.export.blender.importlib.util.find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
 
