@@ -25,17 +25,18 @@ def largest_component(mesh: Mesh) -> Mesh:
     """The connected piece with the most area; nothing else is kept."""
     if not len(mesh.faces):
         return mesh
-    label = _labels(mesh)
+    label = piece_of_faces(mesh)
     area = np.bincount(label, face_areas(mesh), minlength=label.max() + 1)
     return select_faces(mesh, label == area.argmax())
 
 
 def component_count(mesh: Mesh) -> int:
     """How many connected pieces the faces form."""
-    return int(_labels(mesh).max()) + 1 if len(mesh.faces) else 0
+    return int(piece_of_faces(mesh).max()) + 1 if len(mesh.faces) else 0
 
 
-def _labels(mesh: Mesh) -> Integer[np.ndarray, " f"]:
+def piece_of_faces(mesh: Mesh) -> Integer[np.ndarray, " f"]:
+    """Which connected piece each face belongs to, counted from 0."""
     pairs = np.concatenate([mesh.faces[:, :2], mesh.faces[:, 1:]])
     links = coo_matrix((np.ones(len(pairs), dtype=np.int8), pairs.T), shape=(len(mesh.vertices),) * 2)
     label = connected_components(links, directed=False)[1][mesh.faces[:, 0]]

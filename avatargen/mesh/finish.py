@@ -29,6 +29,8 @@ def check_mesh(settings: MeshSettings) -> None:
     """
     if settings.topology not in TOPOLOGIES:
         raise ConfigError(f"mesh.topology={settings.topology!r}: there are {' and '.join(TOPOLOGIES)}")
+    if not 0 <= settings.lods <= 4:
+        raise ConfigError(f"mesh.lods={settings.lods}: 0 to 4 levels of detail beside the full one")
     if settings.faces < 100:
         raise ConfigError(f"mesh.faces={settings.faces}: a body needs at least 100 triangles")
 
@@ -61,7 +63,7 @@ def mesh_from_field(
         with stage(reporter, "meshing", 2):
             moved = onto_surface(start, sdf, settings.reach_mm / 1000)
             reporter.step()
-            focus = _focus(start, joints, settings.face_gain)[:1]
+            focus = focus_of(start, joints, settings.face_gain)[:1]
             done = bake(moved, color, settings, sdf=sdf, focus=focus, color_on=color_on)
             reporter.step()
         return done
@@ -75,7 +77,7 @@ def mesh_from_field(
             fine=_fine_boxes(start, joints, settings.head_mm / 1000, settings.hand_mm / 1000),
         )
         reporter.step()
-        focus = _focus(start, joints, settings.face_gain)
+        focus = focus_of(start, joints, settings.face_gain)
         small = clean_surface(raw, settings.faces, settings.smoothing, focus, sdf)
         reporter.step()
         done = bake(small, color, settings, sdf=sdf, focus=focus[:1])
@@ -107,8 +109,8 @@ def _fine_boxes(
     return boxes
 
 
-def _focus(start: Mesh, joints: np.ndarray, gain: float) -> tuple[Focus, ...]:
-    """The head, then the hands."""
+def focus_of(start: Mesh, joints: np.ndarray, gain: float) -> tuple[Focus, ...]:
+    """What matters more than its size says: the head, then the hands; joints in SMPL's order."""
     middle, size = _head(start, joints)
     x, y, z = (float(v) for v in middle)
     balls = [Focus(center=(x, y, z), radius=0.55 * size, gain=gain)]
