@@ -40,9 +40,9 @@ class GuidanceSettings:
     """What "looks like the text" means."""
 
     model: str = "auto"
-    """auto | embedded | clip:ViT-B/32 | openclip:NAME:PRETRAINED"""
+    """auto | embedded | clip:ViT-B/32 | openclip:NAME:PRETRAINED; several, weighted: clip:RN50*0.7+embedded*0.3"""
     weights: str = ""
-    """A local weight file for clip or openclip: state dict, TorchScript archive or safetensors."""
+    """A local weight file for clip or openclip: state dict, TorchScript archive or safetensors; several by commas."""
     vocabulary: str = ""
     """CLIP's bpe_simple_vocab_16e6.txt.gz; empty: beside the weights or in an installed clip package."""
     download: bool = True
@@ -253,9 +253,9 @@ class ExportSettings:
 class VideoSettings:
     """Pictures and videos."""
 
-    width: int = 640
+    width: int = 1280
     """Of a video, in pixels; even."""
-    height: int = 640
+    height: int = 720
     """Of a video, in pixels; even."""
     fps: int = 30
     """Of the turntable; a motion keeps its own."""
@@ -267,6 +267,12 @@ class VideoSettings:
     """Draw this many times larger along each side, then average."""
     crf: int = 18
     """H.264 quality: 0 is lossless, 18 looks so, 28 is small."""
+    textureless: bool = False
+    """Each video also in grey clay (`turntable_textureless.mp4`)."""
+    png_sequence: bool = False
+    """Each video also as PNG frames of the figure alone on a transparent ground (`turntable_frames/0000.png`)."""
+    gif: bool = False
+    """Each video also as a GIF, 480 pixels wide, 15 frames a second."""
     preview_width: int = 1600
     """Of preview.png, in pixels."""
     workers: int = 0

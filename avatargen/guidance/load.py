@@ -2,15 +2,17 @@
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 
 from avatargen.core.errors import BrokenFileError, InputError, MissingAssetError
 from avatargen.core.progress import Reporter, Silent
 from avatargen.core.settings import GuidanceSettings
+from avatargen.guidance.ensemble import Ensemble, parse_ensemble
 from avatargen.guidance.model import Guidance
 
-_KINDS = ("auto", "embedded", "clip:ViT-B/32", "openclip:NAME:PRETRAINED")
+_KINDS = ("auto", "embedded", "clip:ViT-B/32", "openclip:NAME:PRETRAINED", "several as A*0.7+B*0.3")
 
 
 def load_guidance(
@@ -19,7 +21,7 @@ def load_guidance(
     """The model that `settings.model` names, frozen, on `device`.
 
     "auto" is CLIP ViT-B/32 where its weights are present or can be fetched, otherwise the embedded model, with
-    one line to `reporter` that says so.
+    one line to `reporter` that says so. "A*0.7+B*0.3" is both, weighted (see `Ensemble`).
 
     Raises:
         InputError: no such model.
@@ -28,6 +30,8 @@ def load_guidance(
         BrokenFileError: the weight file cannot be read.
     """
     reporter = reporter or Silent()
+    if any(sign in settings.model for sign in "+*"):
+        return _ensemble(settings, device, reporter)
     kind, _, name = settings.model.strip().partition(":")
     match kind.lower():
         case "auto" if not name:
@@ -42,6 +46,23 @@ def load_guidance(
             return load_openclip(name, settings, device)
         case _:
             raise InputError(_unknown(settings.model))
+
+
+def _ensemble(settings: GuidanceSettings, device: torch.device | str, reporter: Reporter) -> Guidance:
+    members = parse_ensemble(settings.model)
+    files = [file.strip() for file in settings.weights.split(",")] if settings.weights else []
+    plugged = [name for name, _ in members if not name.lower().startswith("embedded")]
+    if len(files) > len(plugged):
+        raise InputError(
+            f"guidance.weights names {len(files)} files for {len(plugged)} models that read one\n"
+            f"  Give them in the order of the models, separated by commas."
+        )
+    given = dict(zip(plugged, files, strict=False))
+    loaded = [
+        load_guidance(replace(settings, model=name, weights=given.get(name, "")), device, reporter)
+        for name, _ in members
+    ]
+    return loaded[0] if len(loaded) == 1 else Ensemble(tuple(loaded), tuple(share for _, share in members))
 
 
 def _auto(settings: GuidanceSettings, device: torch.device | str, reporter: Reporter) -> Guidance:
