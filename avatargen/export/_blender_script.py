@@ -133,22 +133,33 @@ def light_and_camera(objects: list) -> None:
     aim(camera, center + Vector((0.3, -1.0, 0.12)).normalized() * far)
     scene.camera = camera
     for name, place, energy, size in (
-        ("Key", (1.2, -1.5, 1.6), 110.0, 1.0),
-        ("Fill", (-1.8, -1.0, 0.6), 35.0, 2.0),
-        ("Rim", (-0.6, 1.8, 1.6), 90.0, 1.0),
+        ("Key", (1.2, -1.5, 1.6), 45.0, 1.0),
+        ("Fill", (-1.8, -1.0, 0.6), 12.0, 2.0),
+        ("Rim", (-0.6, 1.8, 1.6), 40.0, 1.0),
     ):
         lamp = bpy.data.objects.new(name, bpy.data.lights.new(name, "AREA"))
         lamp.data.energy, lamp.data.size = energy * radius * radius, size * radius
         scene.collection.objects.link(lamp)
         aim(lamp, center + Vector(place) * radius)
-    half = max(4.0, 3 * radius)
+    half = 60.0
     plane = bpy.data.meshes.new("Ground")
     corners = [(center.x + x * half, center.y + y * half, 0.0) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
     plane.from_pydata(corners, [], [(0, 1, 2, 3)])
+    plane.materials.append(bpy.data.materials.new("Ground"))
+    plane.materials[0].diffuse_color = (0.4, 0.4, 0.42, 1.0)
+    for node in plane.materials[0].node_tree.nodes if plane.materials[0].node_tree else ():
+        if node.type == "BSDF_PRINCIPLED":
+            node.inputs["Base Color"].default_value = (0.4, 0.4, 0.42, 1.0)
+            node.inputs["Roughness"].default_value = 0.9
     scene.collection.objects.link(bpy.data.objects.new("Ground", plane))
     world = scene.world or bpy.data.worlds.new("World")
     scene.world = world
-    world.color = (0.25, 0.26, 0.28)
+    world.color = (0.3, 0.31, 0.33)
+    for node in world.node_tree.nodes if world.node_tree else ():
+        if node.type == "BACKGROUND":
+            node.inputs["Color"].default_value = (*world.color, 1.0)
+    # Colors as they were painted; Blender's own default makes them pale.
+    scene.view_settings.view_transform = "Standard"
     scene.render.resolution_x, scene.render.resolution_y = 1080, 1080
 
 

@@ -1,6 +1,6 @@
 """Runs inside Blender: import a file and say what Blender made of it (JSON), with the evaluated mesh (npz).
 
-The last argument is a JSON object: `source` (.glb or .fbx), `fps`, `frames`, `report`, `arrays`.
+The last argument is a JSON object: `source` (.glb, .fbx, .usdz, .abc or .blend), `fps`, `frames`, `report`, `arrays`.
 """
 
 import json
@@ -11,17 +11,30 @@ import bpy
 import numpy as np
 
 
+def read(source: str, fps: float):
+    if source.endswith(".blend"):
+        bpy.ops.wm.open_mainfile(filepath=source)
+        return bpy.context.scene
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.context.scene.render.fps = round(fps)
+    match Path(source).suffix:
+        case ".glb":
+            bpy.ops.import_scene.gltf(filepath=source, disable_bone_shape=True)
+        case ".fbx":
+            bpy.ops.import_scene.fbx(filepath=source, anim_offset=0.0)
+        case ".usdz":
+            bpy.ops.wm.usd_import(filepath=source)
+        case ".abc":
+            bpy.ops.wm.alembic_import(filepath=source, as_background_job=False)
+    return bpy.context.scene
+
+
 def main() -> None:
     job = json.loads(sys.argv[-1])
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    scene = bpy.context.scene
-    scene.render.fps = round(job["fps"])
-    if job["source"].endswith(".glb"):
-        bpy.ops.import_scene.gltf(filepath=job["source"], disable_bone_shape=True)
-    else:
-        bpy.ops.import_scene.fbx(filepath=job["source"], anim_offset=0.0)
-    mesh = next(o for o in scene.objects if o.type == "MESH")
-    armature = next(o for o in scene.objects if o.type == "ARMATURE")
+    scene = read(job["source"], job["fps"])
+    mesh = max((o for o in scene.objects if o.type == "MESH"), key=lambda o: len(o.data.vertices))
+    armature = next((o for o in scene.objects if o.type == "ARMATURE"), None)
+    bones = armature.data.bones if armature else []
     images = [
         {"name": i.name, "size": list(i.size), "packed": i.packed_file is not None, "corner": list(i.pixels[:3])}
         for i in bpy.data.images
@@ -30,13 +43,13 @@ def main() -> None:
     links = [
         link.from_node.image.name
         for material in mesh.data.materials
-        for link in material.node_tree.links
+        for link in (material.node_tree.links if material else ())
         if link.to_socket.name == "Base Color" and link.from_node.type == "TEX_IMAGE"
     ]
     report = {
         "objects": sorted((o.type, o.name) for o in scene.objects),
-        "bones": {b.name: b.parent.name if b.parent else None for b in armature.data.bones},
-        "heads": {b.name: list(armature.matrix_world @ b.head_local) for b in armature.data.bones},
+        "bones": {b.name: b.parent.name if b.parent else None for b in bones},
+        "heads": {b.name: list(armature.matrix_world @ b.head_local) for b in bones},
         "actions": {a.name: list(a.frame_range) for a in bpy.data.actions},
         "fps": scene.render.fps,
         "images": images,
@@ -44,7 +57,11 @@ def main() -> None:
         "modifiers": [m.type for m in mesh.modifiers],
         "groups": [g.name for g in mesh.vertex_groups],
         "uv_layers": len(mesh.data.uv_layers),
-        "scales": [list(o.matrix_world.to_scale()) for o in (armature, mesh)],
+        "scales": [list(o.matrix_world.to_scale()) for o in (armature, mesh) if o],
+        "armature": armature.name if armature else None,
+        "camera": scene.camera.name if scene.camera else None,
+        "range": [scene.frame_start, scene.frame_end],
+        "credit": {key: value for key, value in scene.items() if isinstance(value, str)},
     }
     if report["actions"] and job.get("action"):
         animation = armature.animation_data_create()

@@ -106,3 +106,41 @@ def pose(rigged: RiggedMesh, motion: Motion, frame: int) -> np.ndarray:
 @pytest.fixture(scope="session")
 def lbs():
     return pose
+
+
+@pytest.fixture(scope="session")
+def stick() -> RiggedMesh:
+    """A body on SMPL's joints whose vertices are the joints themselves, each moved by its parent, and a fan of faces."""
+    from avatargen.core.parts import SMPL_JOINTS, SMPL_PARENTS
+    from motiongen.kinematics import REFERENCE_JOINTS
+
+    joints = REFERENCE_JOINTS - np.array([0, REFERENCE_JOINTS[:, 1].min(), 0])
+    weights = np.zeros((24, 24), dtype=np.float32)
+    weights[np.arange(24), [max(parent, 0) for parent in SMPL_PARENTS]] = 1
+    faces = np.array([[i, i + 1, i + 2] for i in range(22)])
+    uvs = np.stack((np.linspace(0, 1, 24), np.linspace(0, 1, 24) ** 2), axis=1).astype(np.float32)
+    texture = np.full((8, 8, 3), 120, dtype=np.uint8)
+    mesh = Mesh(vertices=joints.astype(np.float32), faces=faces, uvs=uvs, uv_faces=faces, texture=texture)
+    skeleton = Skeleton(names=SMPL_JOINTS, parents=SMPL_PARENTS, joints=joints)
+    return RiggedMesh(mesh=mesh, skeleton=skeleton, weights=weights)
+
+
+@pytest.fixture(scope="session")
+def dance() -> Motion:
+    """Twenty-four frames of every SMPL joint turning a little about an axis of its own."""
+    from avatargen.core.parts import SMPL_JOINTS
+    from motiongen.kinematics import REFERENCE_JOINTS, matrix_from_rotvec
+
+    axes = np.random.default_rng(5).normal(0, 0.35, (24, 3))
+    axes[22:] = 0  # hands: importers give them back with the wrist
+    time = np.sin(np.linspace(0, 3, 24))
+    height = float(REFERENCE_JOINTS[0, 1] - REFERENCE_JOINTS[:, 1].min())
+    place = np.stack((0.4 * time, height + 0.05 * time, -0.3 * time), axis=1)
+    return Motion(
+        rotations=matrix_from_rotvec(time[:, None, None] * axes),
+        root_position=place,
+        rest_root_height=height,
+        joint_names=SMPL_JOINTS,
+        fps=24.0,
+        name="dance",
+    )
