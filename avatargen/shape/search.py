@@ -25,6 +25,7 @@ from avatargen.guidance.prompts import check_text, person_phrase, style_for, wor
 from avatargen.shape.codebook import codebook_features, image_features, linear_space
 from avatargen.shape.query import AZIMUTHS_DEG
 from avatargen.shape.vae import ShapeSpace, load_shape_space
+from avatargen.shape.words import plain_words
 
 QUERIES = ("search", "codebook_only")
 NEUTRAL = "a person"
@@ -49,6 +50,8 @@ _VOCABULARY = (
     "short legs", "wide hips", "narrow hips", "a big belly", "a slim waist", "a large head", "a small head",
 )  # fmt: skip
 """Words for bodies: what none of them touches in feature space is no shape, and changes there are noise."""
+_SILENT = 1e-4
+"""Change of the text feature below which a text says nothing about a body."""
 _DAMPING = 0.02
 """Ridge of the linear model, as a share of its mean eigenvalue."""
 
@@ -85,16 +88,30 @@ class _Question:
 
 def text_direction(text: str, guidance: Guidance) -> Float[Tensor, " d"]:
     """Change of the text feature from "a person" to `text`, averaged over the wordings; not normalised."""
-    style = style_for(guidance.name)
-    asked = mean_features(guidance.encode_text(wordings(person_phrase(text), "body", style)))
-    plain = mean_features(guidance.encode_text(wordings(NEUTRAL, "body", style)))
+    asked = mean_features(guidance.encode_text(_lines(person_phrase(text), guidance)))
+    plain = mean_features(guidance.encode_text(_lines(NEUTRAL, guidance)))
     return (asked - plain)[0]
 
 
+def _lines(phrase: str, guidance: Guidance) -> tuple[str, ...]:
+    """Wordings of pictures of a plain mannequin. One without colors is enough for a reader that goes by grammar."""
+    style = style_for(guidance.name)
+    bare = wordings(phrase, "body", style, textureless=True)
+    return bare if style == "plain" else tuple(dict.fromkeys((*wordings(phrase, "body", style), *bare)))
+
+
 def word_axes(direction: Float[Tensor, " d"], guidance: Guidance) -> Float[Tensor, "k d"]:
-    """Orthonormal axes of the differences that words for bodies make, and of `direction` itself."""
-    rows = torch.stack([direction, *(text_direction(word, guidance) for word in _VOCABULARY)])
-    rows = torch.cat([unit(direction)[None], unit(rows - rows.mean(0))])
+    """Orthonormal axes of the differences that words for bodies make, and of `direction` itself.
+
+    A reader's features are blocks of their own for build, color and pose, and the vocabulary spans the one for build:
+    there `direction` adds nothing but what is no shape.
+    """
+    words = [text_direction(word, guidance) for word in _VOCABULARY]
+    if style_for(guidance.name) == "plain":
+        rows = unit(torch.stack(words))
+    else:
+        rows = torch.stack([direction, *words])
+        rows = torch.cat([unit(direction)[None], unit(rows - rows.mean(0))])
     _, sizes, axes = torch.linalg.svd(rows, full_matrices=False)
     return axes[sizes > 0.1 * sizes[0]]
 
@@ -136,18 +153,21 @@ def find_shape(
     reporter = reporter or Silent()
     text = check_text(text, "shape text")
     _check(settings)
+    if style_for(guidance.name) == "plain" and plain_words(text) != text:
+        text = plain_words(text)
+        reporter.note(f"shape: read as {text!r}")
     name = f"{body.kind}-{body.version}"
     average = torch.zeros(1, body.num_betas, device=body.template.device)
     direction = text_direction(text, guidance)
-    if is_neutral(text) or float(direction.norm()) < 1e-4:
+    axes = None if settings.query == "codebook_only" else word_axes(direction, guidance)
+    aim = direction if axes is None else axes @ direction
+    if is_neutral(text) or float(aim.norm()) < _SILENT:
         return _shape(average[0], body, name, None, ())
     space = load_shape_space(body) or linear_space(body)
     features = codebook_features(space, guidance, settings.codebook_size, settings.views, reporter)
     with torch.no_grad():
         neutral = image_features(body, average, guidance, settings.views)[0]
-        axes = None if settings.query == "codebook_only" else word_axes(direction, guidance)
-        aim = unit(direction if axes is None else axes @ direction)
-        question = _Question(body, space, guidance, settings.views, aim, neutral, axes)
+        question = _Question(body, space, guidance, settings.views, unit(aim), neutral, axes)
         latents, changes = space.codebook[: len(features)], question.against_average(features.to(neutral))
         scores = _entry_scores(question, changes, settings.query)
         order = scores.argsort(descending=True)[:RUNNERS_UP]

@@ -1,9 +1,10 @@
-"""Trains the shape space of a body: `avatargen train shape [--body smpl] [--out FILE]`, about a minute on one core."""
+"""Trains the shape space of a body: `avatargen train shape [--body smpl] [--plot PNG]`, about a minute on one core."""
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 
 from avatargen.body.load import load_body_model
 from avatargen.body.model import BodyModel
-from avatargen.core.files import save_tensors
+from avatargen.core.errors import MissingExtraError
+from avatargen.core.files import save_tensors, write_whole
 from avatargen.core.progress import Reporter, Silent, Terminal, stage
 from avatargen.core.rng import stream
 from avatargen.core.settings import BodySettings, GuidanceSettings, ShapeSettings
@@ -29,15 +31,25 @@ The codebook's are not: people who are extreme in sixteen ways at once look like
 """
 
 
+_CHECKS = 40
+"""Points of the validation curve, at most; each costs as much as a few steps."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """Mean distance of vertices, in millimetres, on bodies not used in training."""
 
     vae_mm: float
     pca_mm: float
-    """Of a principal component basis of the same number of dimensions."""
+    """Of a principal component basis of the same number of dimensions; 0 where the body has no more betas than that."""
     kl: float
     """Nats per body: how much the latent tells."""
+    used: int = LATENT
+    """Dimensions of the latent that tell more than a tenth of a nat."""
+    pca_half_mm: float = 0.0
+    """Of a principal component basis of half as many dimensions: what leaving dimensions out costs."""
+    curve: tuple[tuple[int, float], ...] = ()
+    """Steps done and `vae_mm` then."""
 
 
 def vertex_gram(body: BodyModel) -> Float[Tensor, "n n"]:
@@ -64,9 +76,11 @@ def train_shape_vae(
     vae = _start(body, gram, generator)
     optimizer = torch.optim.Adam(vae.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
+    curve = [(0, evaluate(vae, body, seed).vae_mm)]
+    every = max(_CHECKS, steps // _CHECKS)
     scale = 3.0 * 1e6 / (2 * _NOISE_MM**2)  # three coordinates per vertex; the body's few degrees of freedom share them
     with stage(reporter, "shape vae", steps):
-        for _ in range(steps):
+        for number in range(1, steps + 1):
             betas = draw_betas(body, 256, generator)
             mean, log_variance = vae.encode(betas)
             noise = torch.randn(mean.shape, generator=generator)
@@ -78,8 +92,10 @@ def train_shape_vae(
             optimizer.step()
             schedule.step()
             reporter.step(mm=1e3 * float(squared.detach().mean().sqrt()))
+            if number % every == 0 or number == steps:
+                curve.append((number, evaluate(vae, body, seed).vae_mm))
     vae.eval().requires_grad_(False)
-    return vae, evaluate(vae, body, seed)
+    return vae, replace(evaluate(vae, body, seed), curve=tuple(curve))
 
 
 def _start(body: BodyModel, gram: Float[Tensor, "n n"], generator: torch.Generator) -> ShapeVae:
@@ -110,17 +126,23 @@ def evaluate(vae: ShapeVae, body: BodyModel, seed: int = 0, bodies: int = 256) -
     """Errors on bodies of the population itself (deviation 1) that training never drew."""
     betas = torch.randn(bodies, body.num_betas, generator=stream(seed, "shape/held out"))
     mean, log_variance = vae.encode(betas)
+    told = 0.5 * (mean**2 + log_variance.exp() - 1.0 - log_variance).mean(0)
+    return Report(
+        vae_mm=_mean_distance_mm(body, vae.decode(mean) - betas),
+        pca_mm=_mean_distance_mm(body, principal(body, betas, LATENT) - betas),
+        kl=float(divergence(mean, log_variance).mean()),
+        used=int((told > 0.1).sum()),
+        pca_half_mm=_mean_distance_mm(body, principal(body, betas, LATENT // 2) - betas),
+    )
+
+
+def principal(body: BodyModel, betas: Float[Tensor, "b n"], count: int) -> Float[Tensor, "b n"]:
+    """The same bodies by their first `count` principal components: of vertices, over standard normal betas."""
     gram = vertex_gram(body)
     root = torch.linalg.cholesky(gram + 1e-12 * torch.eye(len(gram)))
     left, _, _ = torch.linalg.svd(root.T)
-    kept = left[:, :LATENT]
-    weighted = betas.double() @ root
-    pca = torch.linalg.solve_triangular(root.T, (weighted @ kept @ kept.T).T, upper=True).T.float()
-    return Report(
-        vae_mm=_mean_distance_mm(body, vae.decode(mean) - betas),
-        pca_mm=_mean_distance_mm(body, pca - betas),
-        kl=float(divergence(mean, log_variance).mean()),
-    )
+    kept = left[:, :count]
+    return torch.linalg.solve_triangular(root.T, (betas.double() @ root @ kept @ kept.T).T, upper=True).T.float()
 
 
 def _mean_distance_mm(body: BodyModel, errors: Float[Tensor, "b n"]) -> float:
@@ -135,6 +157,41 @@ def space_tensors(vae: ShapeVae, body: BodyModel, entries: int = SIZE, seed: int
     return {name: tensor.half() for name, tensor in tensors.items()}
 
 
+def report_line(report: Report) -> str:
+    """The figures in words."""
+    return (
+        f"{report.vae_mm:.2f} mm mean distance on held-out bodies, {report.used} of {LATENT} dimensions in use "
+        f"({report.kl:.1f} nats); principal components: {report.pca_mm:.2f} mm with {LATENT}, "
+        f"{report.pca_half_mm:.2f} mm with {LATENT // 2}"
+    )
+
+
+def plot_curve(report: Report, title: str, path: Path) -> Path:
+    """Draw the error on held-out bodies over the steps, beside that of principal components, as a PNG.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib.figure  # noqa: PLC0415  only training draws
+    except ImportError as error:
+        raise MissingExtraError("a plot needs matplotlib: pip install 'avatargen[train]'") from error
+    figure = matplotlib.figure.Figure(figsize=(6.4, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    steps, errors = zip(*report.curve, strict=True)
+    axes.plot(steps, errors, label="shape VAE")
+    axes.axhline(3.0, color="tab:red", linestyle="--", label="bar: 3 mm")
+    for count, value in ((LATENT // 2, report.pca_half_mm), (LATENT, report.pca_mm)):
+        if value > 0.01:  # a basis as large as the body's own is exact
+            axes.axhline(value, color="tab:gray", linestyle=":", label=f"PCA, {count} dimensions")
+    axes.set(title=title, xlabel="step", ylabel="mean vertex distance, held out (mm)", ylim=(0, None))
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return write_whole(path, buffer.getvalue())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="avatargen train shape", description="Train the shape space of a body.")
@@ -145,6 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--entries", type=int, default=SIZE, help="bodies in the codebook")
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the error on held-out bodies over the steps")
     parser.add_argument(
         "--features", type=int, metavar="N", help="only write the embedded guidance's features of the first N bodies"
     )
@@ -155,12 +213,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reporter = Terminal()
     vae, report = train_shape_vae(body, args.steps, args.seed, reporter)
     out = args.out or trained_file(body)
+    if args.plot:
+        plot_curve(report, f"shape space of the body {body.kind}", args.plot)
     metadata = {"body": f"{body.kind}-{body.version}", "vae_mm": f"{report.vae_mm:.2f}"}
     save_tensors(out, space_tensors(vae, body, args.entries, args.seed), metadata)
-    reporter.note(
-        f"{out}: {report.vae_mm:.2f} mm on held-out bodies; "
-        f"{LATENT} principal components: {report.pca_mm:.2f} mm; {report.kl:.1f} nats"
-    )
+    reporter.note(f"{out}: {report_line(report)}")
     return 0
 
 

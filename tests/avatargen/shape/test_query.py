@@ -30,6 +30,36 @@ def test_the_camera_is_metric_so_height_can_be_read_off_the_picture(body, bodies
         assert read == pytest.approx(float(points[:, 1].max()), abs=0.03)
 
 
+def _span(picture, empty):
+    """First and last row in which a picture differs from the empty scene."""
+    rows = torch.nonzero((picture - empty).abs().sum(0).amax(1) > 0.02).squeeze(1)
+    return int(rows.min()), int(rows.max())
+
+
+def test_a_taller_body_is_taller_in_the_picture_by_the_right_number_of_pixels(body):
+    size = 230  # a pixel is a centimetre at the body's plane
+    vertices = query_vertices(body, torch.zeros(1, body.num_betas))
+    # Flat, so that every vertex lies in the plane that the scale holds for, and perspective plays no part.
+    flat = vertices * torch.tensor([1.0, 1.0, 1e-4])
+    height = float(flat[0, :, 1].max())
+    scaled = [flat * (wanted / height) for wanted in (1.50, 1.80, 2.00)]
+    pictures = render_query(body, torch.cat(scaled), size, 1)[:, 0]
+    empty = torch.nn.functional.avg_pool2d(background(2 * size).permute(2, 0, 1)[None], 2)[0]
+    spans = [_span(picture, empty) for picture in pictures]
+    floor = round((2.20 - 0.0) / 2.30 * size)
+    for (top, bottom), wanted in zip(spans, (1.50, 1.80, 2.00), strict=True):
+        assert abs((bottom + 1 - top) - 100 * wanted) <= 1
+        assert abs(bottom + 1 - floor) <= 1  # all stand on one line, however tall
+
+
+def test_the_scene_shows_a_floor_and_lines_at_known_heights():
+    column = background(2300)[:, 0]  # a pixel is a millimetre
+    step = torch.nonzero((column[1:] - column[:-1]).abs().sum(1) > 0.01).squeeze(1) + 1
+    heights = 2.20 - step.float() / 1000
+    edges = [line + side for line in (2.0, 1.75, 1.5, 1.25, 1.0) for side in (0.006, -0.006)]
+    torch.testing.assert_close(heights, torch.tensor([*edges, 0.11]), atol=0.002, rtol=0)
+
+
 def test_the_picture_of_a_body_does_not_depend_on_its_neighbours(body, bodies):
     vertices = query_vertices(body, bodies)
     both = render_query(body, vertices, 32, 2)

@@ -6,7 +6,9 @@ import torch
 
 from avatargen.body.open_body import population
 from avatargen.core.errors import ConfigError, InputError
+from avatargen.core.rng import stream
 from avatargen.core.settings import ShapeSettings
+from avatargen.shape import search
 from avatargen.shape.search import find_shape, intensity, is_neutral
 from avatargen.shape.sheet import contact_sheet
 from avatargen.shape.vae import load_shape_space
@@ -67,6 +69,64 @@ def test_the_same_seed_gives_the_same_body(body, guidance):
 def test_refinement_never_lowers_the_score(body, guidance):
     scores = [find_shape("fat", body, guidance, replace(QUICK, refine_steps=n), 0).score for n in (0, 3, 6)]
     assert min(scores) == scores[0]
+
+
+def test_the_best_entries_are_blended_by_their_scores():
+    latents = torch.randn(20, 4, generator=stream(0, "z"))
+    scores = torch.linspace(-1, 1, 20)
+    blended = search._blend(latents, scores, 3)
+    weights = torch.exp((scores[-3:] - 1.0) / 0.05)
+    torch.testing.assert_close(blended, (weights / weights.sum()) @ latents[-3:])
+    torch.testing.assert_close(search._blend(latents, scores, 1), latents[-1])
+    assert search._blend(latents, scores, 99).isfinite().all()  # more than there are
+
+
+def test_a_step_that_lowers_the_score_is_not_kept(body, guidance, monkeypatch):
+    """What comes back is the best of everything that was tried after the start, never a later, worse one."""
+    tried = []
+    honest = search._Question.cosines
+
+    def watched(self, changes):
+        scores = honest(self, changes)
+        tried.append(scores.tolist())
+        return scores
+
+    monkeypatch.setattr(search._Question, "cosines", watched)
+    shape = find_shape("fat", body, guidance, replace(QUICK, refine_steps=8), 1)
+    steps = [rows[0] for rows in tried if len(rows) == 1]
+    (starts,) = [rows for rows in tried if 1 < len(rows) < 40]
+    assert len(steps) == 8
+    assert min(steps) < shape.score  # a worse one was tried, and refused
+    assert shape.score in {*steps, *starts}
+    assert shape.score >= max(steps)
+
+
+class Wordings:
+    """A stand-in whose features depend on every letter, so that each wording counts."""
+
+    name, version, image_size, licence = "letters", "1", 48, ""
+
+    def __init__(self):
+        self.asked = []
+
+    def encode_text(self, texts):
+        self.asked += texts
+        rows = [torch.tensor([text.count(letter) + 0.1 for letter in "abdeilnoprst"]) for text in texts]
+        return torch.nn.functional.normalize(torch.stack(rows), dim=1)
+
+    def encode_image(self, images):
+        raise AssertionError("no picture is needed")
+
+
+def test_several_wordings_are_averaged_before_the_direction_is_taken():
+    guidance = Wordings()
+    direction = search.text_direction("tall", guidance)
+    tall = [text for text in guidance.asked if "tall" in text]
+    plain = [text for text in guidance.asked if "tall" not in text]
+    assert len(set(tall)) == len(set(plain)) >= 3
+    assert [text.replace("a tall person", "a person") for text in tall] == plain
+    means = [torch.nn.functional.normalize(guidance.encode_text(lines).mean(0), dim=0) for lines in (tall, plain)]
+    torch.testing.assert_close(direction, means[0] - means[1])
 
 
 def test_the_original_query_takes_the_best_entry_of_the_codebook(body, guidance):
