@@ -110,7 +110,7 @@ def lbs():
 
 @pytest.fixture(scope="session")
 def stick() -> RiggedMesh:
-    """A body on SMPL's joints whose vertices are the joints themselves, each moved by its parent, and a fan of faces."""
+    """A body on SMPL's joints whose vertices are its joints, each moved by its parent, with a fan of faces."""
     from avatargen.core.parts import SMPL_JOINTS, SMPL_PARENTS
     from motiongen.kinematics import REFERENCE_JOINTS
 

@@ -14,7 +14,7 @@ from avatargen.core.errors import InputError
 from avatargen.export import Content, encode_all
 from avatargen.export.vrm import encode_vrm
 
-# bone: (parent, required)
+# Each bone with its parent, and whether it must be there.
 TREE = {
     "hips": ("", True),
     "spine": ("hips", True),
