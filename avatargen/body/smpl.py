@@ -6,7 +6,10 @@ chumpy's arrays (as inert stand-ins; neither SciPy's nor chumpy's code is called
 
 import io
 import pickle
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,8 @@ from avatargen.core.parts import SMPL_JOINTS, SMPL_PARENTS
 MAX_BETAS = 16
 """Files with 300 components carry far more detail than a text can name; the first ones hold nearly all of it."""
 
-_KEYS = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
+_AXES = {"v_template": 2, "shapedirs": 3, "posedirs": 3, "J_regressor": 2, "weights": 2, "kintree_table": 2, "f": 2}
+_KEYS = tuple(_AXES)
 _SITES = {"smpl": "https://smpl.is.tue.mpg.de", "smplx": "https://smpl-x.is.tue.mpg.de"}
 _LICENCES = {
     "smpl": "SMPL model licence of the Max Planck Society (https://smpl.is.tue.mpg.de/modellicense)",
@@ -158,9 +162,34 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], str]:
         data = {key: _dense(found[key]) for key in _KEYS}
     except KeyError as error:
         raise BrokenFileError(f"{path}: {error.args[0]!r} is missing; this is not a body model file") from error
-    except (pickle.UnpicklingError, zipfile.BadZipFile, ValueError, EOFError, TypeError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise BrokenFileError(f"{path} cannot be read: {error}") from error
+    for key, array in data.items():
+        _check(path, key, array.dtype.kind in "fiu", f"holds {array.dtype}, not numbers")
+        _check(path, key, array.ndim == _AXES[key], f"has {array.ndim} axes, not {_AXES[key]}")
+        _check(path, key, array.size > 0, "is empty")
+        bad = int((~(np.abs(array) < 1e30)).sum())  # a float32 holds no more than 3e38
+        _check(path, key, bad == 0, f"has {bad} values that are not finite numbers")
     return data, digest_bytes(raw)
+
+
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    RuntimeError,
+    MemoryError,
+    SyntaxError,
+    struct.error,
+    tokenize.TokenError,
+)
+"""What zipfile, NumPy and the unpickler raise on files that were cut off or altered."""
 
 
 def _read_npz(raw: bytes) -> dict[str, np.ndarray]:

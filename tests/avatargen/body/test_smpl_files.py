@@ -1,5 +1,6 @@
 """Licensed files: missing, broken, hostile; chumpy and sparse arrays; SMPL-X on SMPL's joints."""
 
+import contextlib
 import copyreg
 import io
 import os
@@ -180,6 +181,18 @@ def test_names_that_only_look_harmless_are_refused_too():
         ({"f": np.full((4, 3), 60)}, "f names vertices"),
         ({"J_regressor": np.ones((23, 60))}, "23 joints"),
         ({"v_template": np.array([object()])}, "cannot be read"),
+        (
+            {"v_template": np.where(np.arange(180) == 77, np.nan, 0.0).reshape(60, 3)},
+            "v_template has 1 values that are",
+        ),
+        ({"weights": np.full((60, 24), np.inf)}, "weights has 1440 values that are not finite"),
+        ({"shapedirs": np.zeros((60, 30))}, "shapedirs has 2 axes, not 3"),
+        ({"shapedirs": np.zeros((60, 3, 0))}, "shapedirs is empty"),
+        ({"shapedirs": np.zeros((59, 3, 10))}, "shapedirs is not"),
+        ({"kintree_table": np.arange(24)}, "kintree_table has 1 axes"),
+        ({"kintree_table": np.stack((np.arange(24), np.arange(24)))}, "kintree_table is not SMPL's tree"),
+        ({"f": np.array([["a", "b", "c"]])}, "f holds <U1, not numbers"),
+        ({"weights": np.ones((60, 23))}, "weights has shape"),
     ],
 )
 def test_a_broken_file_names_the_key(tmp_path, change, word):
@@ -187,6 +200,42 @@ def test_a_broken_file_names_the_key(tmp_path, change, word):
     save(tmp_path, "SMPL_NEUTRAL.npz", data)
     with pytest.raises(BrokenFileError, match=word):
         smpl_from(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "missing", ["v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f"]
+)
+@pytest.mark.parametrize("name", ["SMPL_NEUTRAL.npz", "SMPL_NEUTRAL.pkl"])
+def test_a_missing_key_is_named(tmp_path, name, missing):
+    data = toy_model()
+    del data[missing]
+    save(tmp_path, name, data)
+    with pytest.raises(BrokenFileError, match=f"{name}: '{missing}' is missing"):
+        smpl_from(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["npz", "pressed.npz", "pkl", "chumpy.pkl"])
+def test_a_file_that_was_cut_off_or_altered_is_an_error_of_ours(tmp_path, chumpy, form):
+    data = toy_model()
+    if form == "chumpy.pkl":
+        data |= {"shapedirs": chumpy(data["shapedirs"]), "J_regressor": sparse.csc_matrix(data["J_regressor"])}
+    stream = io.BytesIO()
+    if form.endswith("npz"):
+        (np.savez_compressed if form == "pressed.npz" else np.savez)(stream, **data)
+    else:
+        pickle.dump(data, stream, protocol=2)
+    raw, path = stream.getvalue(), tmp_path / f"SMPL_NEUTRAL.{form[-3:]}"
+    rng = np.random.default_rng(0)
+    for cut in rng.integers(0, len(raw) - 1, 40).tolist():
+        path.write_bytes(raw[:cut])
+        with pytest.raises(BrokenFileError, match="SMPL_NEUTRAL"):
+            smpl_from(tmp_path)
+    for place in rng.integers(0, len(raw), (40, 30)):
+        altered = np.frombuffer(raw, dtype=np.uint8).copy()
+        altered[place] = rng.integers(0, 256, len(place))
+        path.write_bytes(altered.tobytes())
+        with contextlib.suppress(BrokenFileError):  # other numbers are still numbers; nothing else may escape
+            smpl_from(tmp_path)
 
 
 @pytest.mark.parametrize("raw", [b"", b"not a model", b"PK\x03\x04 cut off"])
