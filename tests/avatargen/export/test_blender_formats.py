@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from avatargen.export import Content, encode_all
-from avatargen.export.blender import file_word
+from avatargen.export.blender import blender_command, file_word
 from avatargen.export.surface import split_at_seams
 
 pytestmark = pytest.mark.blender
@@ -57,12 +57,12 @@ def test_blender_moves_what_it_reads_as_our_own_skinning_does(blender, files, ou
 
 
 @pytest.fixture(scope="session")
-def usd_python():
-    """A Python that has USD's own library."""
+def usd_python(blender):
+    """The words in front of a script that has USD's own library: `usd-core` here or elsewhere, else Blender's copy."""
     named = os.environ.get("AVATARGEN_USD_PYTHON")
-    if not named and importlib.util.find_spec("pxr") is None:
-        pytest.skip("pip install usd-core, here or in an environment of its own named by AVATARGEN_USD_PYTHON")
-    return named or sys.executable
+    if named or importlib.util.find_spec("pxr") is not None:
+        return [named or sys.executable]
+    return blender_command()
 
 
 @pytest.mark.parametrize("kind", ["usd", "usdz"])
@@ -73,7 +73,12 @@ def test_the_usd_library_skins_it_as_we_do_and_finds_the_texture(usd_python, fil
     report, arrays = tmp_path / "report.json", tmp_path / "arrays.npz"
     job = {"source": str(tmp_path / f"tube.{kind}"), "frames": FRAMES, "report": str(report), "arrays": str(arrays)}
     probe = Path(__file__).with_name("usd_probe.py")
-    done = subprocess.run([usd_python, str(probe), json.dumps(job)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [*usd_python, str(probe), *["--"] * ("--background" in usd_python), json.dumps(job)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr[-800:]
     found = json.loads(report.read_text())
     assert (found["up"], found["metres"], found["fps"], found["range"]) == ("Y", 1.0, 30.0, [0.0, 20.0])

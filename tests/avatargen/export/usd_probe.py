@@ -1,4 +1,6 @@
-"""Runs in a Python with `usd-core`: skin a USD file as its own library does (npz) and say what is in it (JSON).
+"""Skin a USD file as its own library does (npz) and say what is in it (JSON).
+
+Runs in a Python with `usd-core`, or inside Blender, which brings the library along.
 
 The last argument is a JSON object: `source`, `frames`, `report`, `arrays`. Points come out in the world.
 """
@@ -8,7 +10,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from pxr import Usd, UsdGeom, UsdShade, UsdSkel
+
+try:
+    from pxr import Usd, UsdGeom, UsdShade, UsdSkel
+except ImportError:
+    import bpy
+
+    bpy.utils.expose_bundled_modules()
+    from pxr import Usd, UsdGeom, UsdShade, UsdSkel
 
 
 def main() -> None:
