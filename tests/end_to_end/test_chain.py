@@ -101,6 +101,25 @@ def test_blender_moves_the_avatar_as_we_do(finished, blender):
     assert float(np.linalg.norm(posed - ours, axis=-1).max()) < 1e-3
 
 
+def test_the_fbx_of_the_finished_run_keeps_bones_action_and_texture_and_moves_as_we_do(finished, blender, tmp_path):
+    from avatargen.convert import Wish, convert_run
+
+    (path,) = convert_run(finished.folder, Wish(formats=("fbx",), skeleton="mixamo"), tmp_path)
+    assert path.name == "avatar-mixamo.fbx"
+    count = len(finished.motion.rotations)
+    frames = list(range(0, count, 10))
+    report, posed = blender(path.read_bytes(), ".fbx", frames, finished.motion.name)
+    assert len(report["bones"]) == 24
+    assert report["bones"]["mixamorig:LeftForeArm"] == "mixamorig:LeftArm"
+    assert {tuple(ends) for ends in report["actions"].values()} == {(0.0, count - 1.0)}
+    assert report["base_color_images"]
+    assert report["images"][0]["packed"]
+    assert report["images"][0]["size"] == [256, 256]
+    source = split_at_seams(finished.avatar.mesh).source
+    ours = perform(finished.avatar, finished.motion)[frames][:, source]
+    assert float(np.linalg.norm(posed - ours, axis=-1).max()) < 1e-3
+
+
 def test_videos_play_and_show_something(finished):
     for name, frames in (("turntable.mp4", 6), ("motion.mp4", len(finished.motion.rotations))):
         video = frames_of(finished.folder / name, 96, 96)
