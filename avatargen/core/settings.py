@@ -43,6 +43,12 @@ class GuidanceSettings:
     """auto | embedded | clip:ViT-B/32 | openclip:NAME:PRETRAINED; several, weighted: clip:RN50*0.7+embedded*0.3"""
     weights: str = ""
     """A local weight file for clip or openclip: state dict, TorchScript archive or safetensors; several by commas."""
+    image: str = ""
+    """A picture of what the figure should look like, along with the words or instead of them."""
+    face_image: str = ""
+    """A picture for the views of the face alone."""
+    image_weight: float = 0.5
+    """Share of pictures beside the words, 0..1; 1 where there are no words."""
     vocabulary: str = ""
     """CLIP's bpe_simple_vocab_16e6.txt.gz; empty: beside the weights or in an installed clip package."""
     download: bool = True

@@ -5,17 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
+from avatargen.body.rigged import perform
 from avatargen.core.files import write_whole
 from avatargen.core.progress import Reporter, stage
 from avatargen.core.settings import VideoSettings
 from avatargen.core.values import Mesh, Motion, RiggedMesh
 from avatargen.export.bvh import encode_bvh
+from avatargen.export.extras import films
 from avatargen.export.gltf import Credit, encode_glb
 from avatargen.export.npz import encode_amass
 from avatargen.export.obj import encode_obj
 from avatargen.export.ply import encode_ply
 from avatargen.export.preview import write_preview
-from avatargen.export.video import motion_video, turntable
+from avatargen.export.video import motion_shot, turntable_shot
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,9 +76,11 @@ def write_delivery(delivery: Delivery, folder: Path, settings: VideoSettings, re
         write_preview(delivery.avatar, folder / "preview.png", settings)
         written["preview.png"] = "front, side, back and face"
         reporter.step()
-    turntable(delivery.avatar, folder / "turntable.mp4", settings, reporter)
-    written["turntable.mp4"] = "the avatar, turning"
+    shots = {"turntable.mp4": (turntable_shot(delivery.avatar, settings), "the avatar, turning")}
     if delivery.motion is not None:
-        motion_video(delivery.avatar, delivery.motion, folder / "motion.mp4", settings, reporter)
-        written["motion.mp4"] = "the avatar performing the motion"
+        posed = perform(delivery.avatar, delivery.motion)
+        shot = motion_shot(delivery.avatar.mesh, posed, delivery.motion.fps, settings)
+        shots["motion.mp4"] = (shot, "the avatar performing the motion")
+    for name, (shot, what) in shots.items():
+        written |= {file: what + more for file, more in films(shot, folder / name, settings, reporter).items()}
     return written

@@ -1,4 +1,4 @@
-"""Turntable and motion videos: H.264 in MP4, 4:2:0, as every browser plays it.
+"""Turntable and motion videos: H.264 in MP4, 4:2:0, as every browser plays it; see `extras` for GIF and PNG frames.
 
 Frames are drawn in a few threads (torch releases Python's lock; the ray caster does not) and encoded in
 order, so the same input gives the same file on the same machine.
@@ -109,16 +109,37 @@ def standing(rigged: RiggedMesh) -> Float[np.ndarray, "v 3"]:
     return points - np.array([0.0, points[:, 1].min(), 0.0], dtype=points.dtype)
 
 
-def turntable(avatar: Mesh | RiggedMesh, path: Path, settings: VideoSettings, reporter: Reporter | None = None) -> Path:
-    """A video of one turn around the avatar, from its front over its left side; loops without a jump.
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """Everything a film shows: the figure in each frame and where the camera stands."""
 
-    Raises:
-        OutputError: the file cannot be written or encoded.
-    """
+    figure: Figure
+    frames: Float[Tensor, "m v 3"]
+    """Vertices, metres: one row for all frames or one for each."""
+    cameras: Cameras
+    """One for each frame."""
+    fps: float | int
+    name: str
+    centers: Float[Tensor, "t 3"] | None = None
+    """Around what the floor's grid lies; None: no grid."""
+
+    def __len__(self) -> int:
+        return len(self.cameras)
+
+    def vertices(self, index: int) -> Float[Tensor, "v 3"]:
+        """Those of one frame."""
+        return self.frames[index if len(self.frames) > 1 else 0]
+
+    def without_texture(self) -> "Shot":
+        """The same in grey clay, which shows the shape alone."""
+        return replace(self, figure=replace(self.figure, surface=Surface()), name=f"{self.name}, textureless")
+
+
+def turntable_shot(avatar: Mesh | RiggedMesh, settings: VideoSettings) -> Shot:
+    """One turn around the avatar, from its front over its left side; loops without a jump."""
     mesh = avatar.mesh if isinstance(avatar, RiggedMesh) else avatar
     points = standing(avatar) if isinstance(avatar, RiggedMesh) else mesh.vertices
     vertices = torch.tensor(points, dtype=torch.float32)
-    figure = figure_of(mesh)
     count = max(1, round(settings.turntable_seconds * settings.fps))
     azimuths = torch.arange(count) * (360.0 / count)
     target = 0.5 * (vertices.amin(0) + vertices.amax(0))
@@ -127,12 +148,44 @@ def turntable(avatar: Mesh | RiggedMesh, path: Path, settings: VideoSettings, re
         fitting_distance(vertices, target, float(a), _ELEVATION_DEG, FOV_DEG, aspect) for a in range(0, 360, 15)
     )
     cameras = orbit(azimuths, _ELEVATION_DEG, distance, target, FOV_DEG, _size(settings))
-    figure = seen_from(figure, vertices, cameras, distance, settings.supersample)
+    figure = seen_from(figure_of(mesh), vertices, cameras, distance, settings.supersample)
+    return Shot(figure, vertices[None], cameras, settings.fps, "turntable")
+
+
+def motion_shot(mesh: Mesh, posed: Float[np.ndarray, "t v 3"], fps: float | int, settings: VideoSettings) -> Shot:
+    """`mesh` whose vertices are given for each frame, metres; a faster motion than `settings.max_fps` is thinned out.
+
+    The camera stands still if the whole motion fits well from one place, else it moves along smoothly.
+    """
+    stride = max(1, round(fps / settings.max_fps))
+    frames = torch.tensor(posed[::stride], dtype=torch.float32)
+    targets, distance = follow(frames, fps / stride, settings.width / settings.height)
+    cameras = orbit(_MOTION_AZIMUTH_DEG, _ELEVATION_DEG, distance, targets, FOV_DEG, _size(settings))
+    figure = seen_from(figure_of(mesh), frames[0], cameras, distance, settings.supersample)
+    return Shot(figure, frames, cameras, fps / stride, "motion video", targets)
+
+
+def film(shot: Shot, path: Path, settings: VideoSettings, reporter: Reporter | None = None) -> Path:
+    """Draw and encode a shot.
+
+    Raises:
+        OutputError: the file cannot be written or encoded.
+    """
 
     def draw(index: int) -> Frame:
-        return draw_frame(figure, vertices, cameras[index], settings.supersample)
+        center, grid = (None, 0.0) if shot.centers is None else (shot.centers[index], 0.16)
+        return draw_frame(shot.figure, shot.vertices(index), shot.cameras[index], settings.supersample, center, grid)
 
-    return write_video(draw, count, path, settings.fps, settings, "turntable", reporter)
+    return write_video(draw, len(shot), path, shot.fps, settings, shot.name, reporter)
+
+
+def turntable(avatar: Mesh | RiggedMesh, path: Path, settings: VideoSettings, reporter: Reporter | None = None) -> Path:
+    """A video of one turn around the avatar, see `turntable_shot`.
+
+    Raises:
+        OutputError: the file cannot be written or encoded.
+    """
+    return film(turntable_shot(avatar, settings), path, settings, reporter)
 
 
 def motion_video(
@@ -155,24 +208,12 @@ def posed_video(
     settings: VideoSettings,
     reporter: Reporter | None = None,
 ) -> Path:
-    """A video of `mesh` whose vertices are given for each frame, metres.
-
-    The camera stands still if the whole motion fits well from one place, else it moves along smoothly.
+    """A video of `mesh` whose vertices are given for each frame, see `motion_shot`.
 
     Raises:
         OutputError: the file cannot be written or encoded.
     """
-    stride = max(1, round(fps / settings.max_fps))
-    frames = torch.tensor(posed[::stride], dtype=torch.float32)
-    figure = figure_of(mesh)
-    targets, distance = follow(frames, fps / stride, settings.width / settings.height)
-    cameras = orbit(_MOTION_AZIMUTH_DEG, _ELEVATION_DEG, distance, targets, FOV_DEG, _size(settings))
-    figure = seen_from(figure, frames[0], cameras, distance, settings.supersample)
-
-    def draw(index: int) -> Frame:
-        return draw_frame(figure, frames[index], cameras[index], settings.supersample, targets[index], 0.16)
-
-    return write_video(draw, len(frames), path, fps / stride, settings, "motion video", reporter)
+    return film(motion_shot(mesh, posed, fps, settings), path, settings, reporter)
 
 
 def follow(frames: Float[Tensor, "t v 3"], fps: float | int, aspect: float) -> tuple[Float[Tensor, "t 3"], float]:

@@ -12,8 +12,18 @@ from PIL import Image
 from avatargen.core.errors import OutputError
 from avatargen.core.settings import VideoSettings
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Skeleton
+from avatargen.export.extras import films, write_frames
 from avatargen.export.preview import head_of, preview, write_preview
-from avatargen.export.video import draw_frame, figure_of, follow, motion_video, turntable, write_video
+from avatargen.export.video import (
+    draw_frame,
+    figure_of,
+    follow,
+    motion_shot,
+    motion_video,
+    turntable,
+    turntable_shot,
+    write_video,
+)
 from avatargen.render.cameras import orbit, project
 
 SMALL = VideoSettings(width=64, height=64, fps=10, turntable_seconds=0.8, supersample=1, preview_width=320, crf=4)
@@ -230,3 +240,70 @@ def test_the_head_reaches_from_the_neck_joint_to_the_top():
     assert height == pytest.approx(top - 1.3, abs=1e-5)
     assert 1.3 < center[1] < top
     assert head_of(vertices, None)[1] == pytest.approx(top / 7, abs=1e-4)
+
+
+def test_no_vertex_of_a_dance_across_the_floor_leaves_the_picture_in_any_frame():
+    from avatargen.body.open_body import load_open_body
+    from avatargen.body.rigged import pose_rigged
+    from motiongen.procedural.actions import procedural_clips
+
+    body = load_open_body()
+    points = body.template.numpy() - np.array([0, float(body.template[:, 1].min()), 0], dtype=np.float32)
+    joints = (body.joint_regressor @ torch.from_numpy(points)).numpy()
+    skeleton = Skeleton(names=body.joint_names, parents=body.parents, joints=joints)
+    rigged = RiggedMesh(
+        mesh=Mesh(vertices=points, faces=body.faces.numpy()), skeleton=skeleton, weights=body.weights.numpy()
+    )
+    chosen = [c.motion for c in procedural_clips(takes=1) if c.motion.name.split("/")[1] in ("squat_0", "lunge_0")]
+    for motion in chosen:
+        path = motion.root_position.astype(np.float32)
+        path[:, 0] += np.linspace(0, 3, len(path), dtype=np.float32)
+        posed = pose_rigged(rigged, motion.rotations.astype(np.float32), path)
+        shot = motion_shot(rigged.mesh, posed, motion.fps, VideoSettings(supersample=1))
+        seen = torch.cat([project(shot.vertices(i), shot.cameras[i]) for i in range(len(shot))])
+        assert (shot.cameras.width, shot.cameras.height) == (1280, 720)
+        assert seen[..., 0].min() > 0
+        assert seen[..., 1].min() > 0
+        assert seen[..., 0].max() < 1280
+        assert seen[..., 1].max() < 720
+
+
+def test_a_film_is_also_had_in_clay_as_frames_on_nothing_and_as_a_gif(tmp_path):
+    from dataclasses import replace
+
+    wanted = replace(SMALL, textureless=True, png_sequence=True, gif=True)
+    written = films(turntable_shot(doll(), wanted), tmp_path / "turn.mp4", wanted)
+    assert list(written) == ["turn.mp4", "turn.gif", "turn_textureless.mp4", "turn_frames/"]
+    assert {p.name for p in tmp_path.iterdir()} == {name.rstrip("/") for name in written}
+    _, painted = read(tmp_path / "turn.mp4")
+    _, grey = read(tmp_path / "turn_textureless.mp4")
+    assert len(painted) == len(grey) == 8
+    assert np.ptp(painted.astype(int), axis=-1).max() > 80
+    assert np.ptp(grey.astype(int), axis=-1).max() < 12
+    with Image.open(tmp_path / "turn.gif") as gif:
+        assert gif.format == "GIF"
+        assert gif.n_frames == 8
+        assert gif.size == (64, 64)
+    frames = sorted((tmp_path / "turn_frames").iterdir())
+    assert [f.name for f in frames] == [f"{i:04d}.png" for i in range(8)]
+    cut = np.asarray(Image.open(frames[0]))
+    assert cut.shape == (64, 64, 4)
+    assert (cut[0, 0] == 0).all()
+    # Laid over what the video shows behind it, a frame is the video's but for the shadow.
+    inside = cut[..., 3] == 255
+    assert inside.mean() > 0.05
+    assert np.abs(cut[..., :3].astype(int) - painted[0])[inside].mean() < 8
+
+
+def test_frames_that_cannot_be_drawn_leave_the_older_ones(tmp_path, monkeypatch):
+    folder = write_frames(turntable_shot(doll(), SMALL), tmp_path / "frames", SMALL)
+    before = sorted(p.read_bytes() for p in folder.iterdir())
+
+    def fail(*arguments):
+        raise RuntimeError("no more")
+
+    monkeypatch.setattr("avatargen.export.extras.cut_out", fail)
+    with pytest.raises(RuntimeError, match="no more"):
+        write_frames(turntable_shot(doll(), SMALL), tmp_path / "frames", SMALL)
+    assert sorted(p.read_bytes() for p in folder.iterdir()) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["frames"]
