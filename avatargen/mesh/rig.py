@@ -19,6 +19,7 @@ from avatargen.body.model import BodyModel
 from avatargen.body.posing import pose_body, pose_offsets, shape_body, unskin
 from avatargen.core.values import Mesh, RiggedMesh, Skeleton
 from avatargen.mesh.nearest import Nearest, Surface, nearest_facing
+from avatargen.mesh.stretch import calm_weights
 from avatargen.render.shading import vertex_normals
 
 LIMB_ROOTS = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
@@ -29,6 +30,9 @@ NEAR, FAR = 0.015, 0.06
 
 ON_BODY = 0.001
 """Metres from the body below which a vertex is the body's own and is never evened out."""
+
+THE_BODY_S = 1e-4
+"""Metres from the body below which a moved vertex counts as not moved and keeps exactly its weights."""
 
 IN_QUESTION = 0.2
 """Metres by which a limb may be farther than the nearest one and still be the right one.
@@ -82,6 +86,8 @@ def rig_own_mesh(
 ) -> RiggedMesh:
     """`rig_to_body` for the body's own mesh with moved vertices: it keeps the body's own weights, vertex by vertex.
 
+    Only where a triangle would be torn in wide poses do neighbours share weights, see `avatargen.mesh.stretch`.
+
     Raises:
         ValueError: `mesh` has not the body's vertices.
     """
@@ -90,9 +96,11 @@ def rig_own_mesh(
     betas, rotations = betas.detach().cpu().double()[None], rotations.detach().cpu().double()[None]
     body = _double(body)
     _, rest_joints = shape_body(body, betas)
-    transforms = pose_body(body, betas, rotations).transforms
+    posed = pose_body(body, betas, rotations)
+    free = np.linalg.norm(mesh.vertices - posed.vertices[0].numpy(), axis=1) > THE_BODY_S
     offsets = None if body.pose_directions is None else pose_offsets(body.pose_directions, rotations)[0].numpy()
-    return _at_rest(mesh, body, strongest_four(body.weights.numpy()), transforms, rest_joints, offsets)
+    own = strongest_four(body.weights.numpy())
+    return _at_rest(mesh, body, own, posed.transforms, rest_joints, offsets, free)
 
 
 def _at_rest(
@@ -102,12 +110,21 @@ def _at_rest(
     transforms: Float[Tensor, "1 j 4 4"],
     rest_joints: Float[Tensor, "1 j 3"],
     offsets: Float[np.ndarray, "v 3"] | None,
+    free: Bool[np.ndarray, " v"] | None = None,
 ) -> RiggedMesh:
-    """Unposed with its weights, pose correctives taken off, standing on the floor."""
+    """Unposed with its weights, pose correctives taken off, standing on the floor; `free` vertices may be calmed."""
     points = torch.from_numpy(mesh.vertices.astype(np.float64))
-    rest = unskin(points, torch.from_numpy(weights), transforms)[0].numpy()
-    if offsets is not None:
-        rest = rest - offsets
+
+    def unposed(weights: np.ndarray) -> np.ndarray:
+        rest = unskin(points, torch.from_numpy(weights), transforms)[0].numpy()
+        return rest if offsets is None else rest - offsets
+
+    if free is not None:
+        faces = mesh.faces.astype(np.int64)
+        spread = _neighbour_mean(edge_graph(faces, points.numpy()))
+        joints = rest_joints[0].numpy()
+        weights = calm_weights(weights, unposed, faces, joints, body.parents, spread, free, strongest_four)
+    rest = unposed(weights)
     lift = np.array([0.0, -rest[:, 1].min(), 0.0])
     skeleton = Skeleton(names=body.joint_names, parents=body.parents, joints=rest_joints[0].numpy() + lift)
     moved = replace(mesh, vertices=(rest + lift).astype(mesh.vertices.dtype))
