@@ -25,7 +25,7 @@ from avatargen.body.posing import shape_body
 from avatargen.core.characters import Description, describe
 from avatargen.core.config import load_settings, to_tree
 from avatargen.core.errors import InputError
-from avatargen.core.files import cache_key, write_whole
+from avatargen.core.files import cache_key, digest_file, write_whole
 from avatargen.core.progress import Reporter, Silent, Stopwatch
 from avatargen.core.runs import (
     Stored,
@@ -41,8 +41,10 @@ from avatargen.core.runs import (
     unpack_shape,
     write_json,
 )
+from avatargen.core.settings import Settings
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape
 from avatargen.export.files import Delivery
+from avatargen.implicit.fit import Pictures
 from avatargen.mesh.levels import levels_of_detail
 from avatargen.pipeline import Tools, load_tools
 
@@ -138,13 +140,16 @@ def generate(
         "motion": check_text("motion", motion),
     }
     given = check_text("describe", describe_as)
-    if not any(texts.values()) and given is None and not asked_of(settings.controls):
+    asked = [f"{name} {value:g}" for name, value in asked_of(settings.controls).items()] + _pictured(settings)
+    if not any(texts.values()) and given is None and not asked:
         raise InputError('say at least one of --shape, --appearance, --motion, e.g. avatargen --appearance "a knight"')
     looks = None
     if texts["appearance"] or given:
         own = Path(settings.characters) if settings.characters else None
         looks = describe(texts["appearance"] or given or "", given=given, own=own)
-    asked = [f"{name} {value:g}" for name, value in asked_of(settings.controls).items()]
+    pictures = pipeline.prompt_pictures(settings, said=looks is not None)
+    if pictures is not None and looks is None:
+        looks = Description(text="a person", source="the picture")
     folder = Path(out) if out is not None else Path("outputs") / slug(*texts.values(), given, *asked)
     told, seconds = reporter or Silent(), {}
     if folder.exists():
@@ -153,12 +158,18 @@ def generate(
     # Names of bodies, models and devices are checked before the folder is made.
     tools = _timed("load", seconds, lambda: load_tools(settings, told))
     with locked(folder):
-        return _run(texts, looks, tools, quality, folder, resume, seconds)
+        return _run(texts, looks, pictures, tools, quality, folder, resume, seconds)
+
+
+def _pictured(settings: Settings) -> list[str]:
+    """Names of the image prompts, for a folder's name."""
+    return [Path(file).stem for file in (settings.guidance.image, settings.guidance.face_image) if file]
 
 
 def _run(
     texts: dict[str, str | None],
     looks: Description | None,
+    pictures: Pictures | None,
     tools: Tools,
     quality: str,
     folder: Path,
@@ -189,7 +200,9 @@ def _run(
     shape_inputs = (figure, settings.shape, settings.controls)
     shape = kept("shape", shape_inputs, lambda: pipeline.coarse_shape(figure, tools), pack_shape, unpack_shape)
     body = pipeline.body_mesh(shape, tools)
-    look_inputs = (shape_inputs, looks.text if looks else None, settings.implicit, settings.mesh)
+    shown = [digest_file(Path(f).expanduser()) for f in (settings.guidance.image, settings.guidance.face_image) if f]
+    asked = (looks.text if looks else None, shown, settings.guidance.image_weight if shown else None)
+    look_inputs = (shape_inputs, asked, settings.implicit, settings.mesh)
 
     def make_avatar() -> RiggedMesh:
         if looks is None:
@@ -197,7 +210,7 @@ def _run(
         checkpoint = folder / ".work" / f"implicit-{cache_key(base=base, inputs=look_inputs)}.safetensors"
         if not resume:
             checkpoint.unlink(missing_ok=True)
-        field_ = pipeline.sculpt(looks.text, shape, tools, checkpoint)
+        field_ = pipeline.sculpt(looks.text, shape, tools, checkpoint, pictures)
         rigged = pipeline.finish_mesh(field_, shape, tools)
         checkpoint.unlink(missing_ok=True)
         return rigged

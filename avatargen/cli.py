@@ -40,6 +40,10 @@ def build_parser() -> argparse.ArgumentParser:
     texts.add_argument("--appearance", metavar="TEXT", help='who or what: "Saitama", "a knight in silver armour"')
     texts.add_argument("--motion", metavar="TEXT", help='the action: "punching", "waving", "a cartwheel"')
     texts.add_argument("--describe", metavar="TEXT", help="visual words for the appearance, instead of looking it up")
+    texts.add_argument(
+        "--appearance-image", metavar="FILE", help="a picture of it, with or without words"
+    )
+    texts.add_argument("--face-image", metavar="FILE", help="a picture for the face alone")
     run = parser.add_argument_group("the run")
     run.add_argument("--out", metavar="FOLDER", help="where the files go (default: outputs/<the texts>)")
     run.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same files (default: 0)")
@@ -150,7 +154,7 @@ def _generate(args: argparse.Namespace) -> int:
         device=args.device,
         describe_as=args.describe,
         config=args.config,
-        overrides=[*_overrides(args), *_mesh(args)],
+        overrides=[*_overrides(args), *_mesh(args), *_pictures(args)],
         resume=args.resume,
         reporter=Silent() if args.quiet else Terminal(),
     )
@@ -188,6 +192,11 @@ def _shape(args: argparse.Namespace) -> int:
 def _overrides(args: argparse.Namespace) -> list[str]:
     weights = [f"guidance.weights={args.guidance_weights}"] if args.guidance_weights else []
     return [*args.overrides, *weights, *_controls(args)]
+
+
+def _pictures(args: argparse.Namespace) -> list[str]:
+    given = {"guidance.image": args.appearance_image, "guidance.face_image": args.face_image}
+    return [f"{key}={value}" for key, value in given.items() if value is not None]
 
 
 def _mesh(args: argparse.Namespace) -> list[str]:

@@ -25,11 +25,12 @@ from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape, Skeleton
 from avatargen.export.files import Delivery, write_delivery
 from avatargen.export.surface import encode_png
 from avatargen.guidance.embedded.reader import build_words
+from avatargen.guidance.images import read_picture
 from avatargen.guidance.load import load_guidance
 from avatargen.guidance.model import Guidance
 from avatargen.guidance.prompts import with_build
 from avatargen.implicit.avatar import AvatarField
-from avatargen.implicit.fit import fit_avatar
+from avatargen.implicit.fit import Pictures, fit_avatar
 from avatargen.mesh.finish import check_mesh, mesh_from_field
 from avatargen.mesh.rig import rig_own_mesh, rig_to_body
 from avatargen.mesh.texture import fill_texture, rasterize_uvs
@@ -76,6 +77,24 @@ def load_tools(settings: Settings, reporter: Reporter | None = None) -> Tools:
     check_controls(body, settings.controls)
     guidance = load_guidance(settings.guidance, device, told)
     return Tools(settings=settings, device=device, body=body, guidance=guidance, reporter=told)
+
+
+def prompt_pictures(settings: Settings, said: bool) -> Pictures | None:
+    """The settings' image prompts, read; None if there are none.
+
+    Raises:
+        InputError: a picture cannot be read, or the weight is not in 0..1.
+    """
+    asked = settings.guidance
+    if not 0.0 <= asked.image_weight <= 1.0:
+        raise InputError(f"guidance.image_weight = {asked.image_weight:g} is not in 0..1")
+    if not asked.image and not asked.face_image:
+        return None
+    return Pictures(
+        figure=read_picture(asked.image) if asked.image else None,
+        face=read_picture(asked.face_image) if asked.face_image else None,
+        weight=asked.image_weight if said else 1.0,
+    )
 
 
 def figure_text(shape: str | None, appearance: str | None, tools: Tools) -> str | None:
@@ -167,8 +186,14 @@ def candidates_picture(text: str, shape: Shape, tools: Tools) -> bytes:
     return encode_png(contact_sheet(shape, tools.body, text))
 
 
-def sculpt(description: str, shape: Shape, tools: Tools, checkpoint: Path | None = None) -> AvatarField:
-    """Sculpt and paint the body after `description`, as an implicit avatar in the A-pose frame."""
+def sculpt(
+    description: str,
+    shape: Shape,
+    tools: Tools,
+    checkpoint: Path | None = None,
+    pictures: Pictures | None = None,
+) -> AvatarField:
+    """Sculpt and paint the body after `description` (and `pictures`), as an implicit avatar in the A-pose frame."""
     return fit_avatar(
         description,
         tools.body,
@@ -178,6 +203,7 @@ def sculpt(description: str, shape: Shape, tools: Tools, checkpoint: Path | None
         tools.settings.seed,
         reporter=tools.reporter,
         checkpoint=checkpoint,
+        pictures=pictures,
     )
 
 

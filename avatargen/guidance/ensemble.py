@@ -14,7 +14,7 @@ from torch import Tensor
 from avatargen.core.errors import InputError
 from avatargen.core.files import cache_key
 from avatargen.guidance.losses import unit
-from avatargen.guidance.model import Guidance
+from avatargen.guidance.model import Guidance, encode_prompt
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,10 @@ class Ensemble:
     def encode_image(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Unit features: the members' side by side; differentiable in the images."""
         return self._joined([m.encode_image(images) for m in self.members])
+
+    def encode_prompt(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """Unit features of pictures that stand for texts."""
+        return self._joined([encode_prompt(m, images) for m in self.members])
 
     def _joined(self, features: Sequence[Tensor]) -> Tensor:
         return torch.cat([unit(f) * share**0.5 for f, share in zip(features, self.shares, strict=True)], dim=-1)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -38,3 +39,10 @@ class Guidance(Protocol):
     def encode_image(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Features of sRGB images in 0..1 of any size, unit length; differentiable in the images."""
         ...
+
+
+@torch.no_grad()
+def encode_prompt(guidance: Guidance, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+    """Features of pictures that stand for texts; a model may leave out of them what no text for a view would say."""
+    own = getattr(guidance, "encode_prompt", None)
+    return guidance.encode_image(images) if own is None else own(images)

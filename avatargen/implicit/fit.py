@@ -17,13 +17,13 @@ from torch.nn.functional import avg_pool2d
 
 from avatargen.body.model import BodyModel
 from avatargen.core.errors import ConfigError
-from avatargen.core.files import cache_key
+from avatargen.core.files import cache_key, digest_bytes
 from avatargen.core.parts import PARTS
 from avatargen.core.progress import Reporter, Silent, Stopwatch, stage
 from avatargen.core.rng import stream
 from avatargen.core.settings import ImplicitSettings
-from avatargen.guidance.losses import direction_loss, mean_features
-from avatargen.guidance.model import Guidance
+from avatargen.guidance.losses import direction_loss, mean_features, unit
+from avatargen.guidance.model import Guidance, encode_prompt
 from avatargen.guidance.prompts import VIEWS, style_for, wordings
 from avatargen.implicit.avatar import AvatarField, build_field
 from avatargen.implicit.checkpoint import Memory, Progress, resume, save
@@ -68,16 +68,41 @@ class Words:
         return torch.cat([which[kind] for kind in kinds])
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pictures:
+    """Image prompts: what the figure, and what its face, should look like."""
+
+    figure: Float[Tensor, "1 3 h w"] | None = None
+    """For every view that has no picture of its own."""
+    face: Float[Tensor, "1 3 h w"] | None = None
+    weight: float = 0.5
+    """Share of a picture beside the words, 0..1; 1 where nothing was said."""
+
+    def of(self, kind: str) -> Float[Tensor, "1 3 h w"] | None:
+        """The picture for a kind of view."""
+        return self.face if kind == "face" and self.face is not None else self.figure
+
+
 @torch.no_grad()
-def encode_words(description: str, guidance: Guidance) -> Words:
-    """Say the description, and the plain person, in the wording of each kind of view."""
+def encode_words(description: str, guidance: Guidance, pictures: Pictures | None = None) -> Words:
+    """Say the description, and the plain person, in the wording of each kind of view.
+
+    Where a view has a picture, its features are mixed with those of the words.
+    """
     style = style_for(guidance.name).replace("plain", "paint")
 
     def features(text: str, kind: str, textureless: bool = False) -> Tensor:
         return mean_features(guidance.encode_text(wordings(text, kind, style, textureless=textureless)))
 
+    def asked(kind: str) -> Tensor:
+        said, shown = features(description, kind), pictures.of(kind) if pictures is not None else None
+        if pictures is None or shown is None:
+            return said
+        seen = encode_prompt(guidance, shown.to(said))
+        return unit((1.0 - pictures.weight) * said + pictures.weight * unit(seen))
+
     return Words(
-        asked={kind: features(description, kind) for kind in VIEWS},
+        asked={kind: asked(kind) for kind in VIEWS},
         grey={kind: features(description, kind, textureless=True) for kind in VIEWS},
         plain={kind: features(_PLAIN_TEXT, kind) for kind in VIEWS},
     )
@@ -113,6 +138,7 @@ def prepare(
     betas: Float[Tensor, " n"],
     guidance: Guidance,
     settings: ImplicitSettings,
+    pictures: Pictures | None = None,
 ) -> Scene:
     """Build the field at step 0 and everything around it, on the device of the guidance's features.
 
@@ -123,7 +149,7 @@ def prepare(
         raise ConfigError(f"implicit.sculpt = {settings.sculpt!r} is not known\n  Write auto, on, grey or off.")
     embedded = guidance.name.startswith("embedded")
     mode = _MODES[settings.sculpt if settings.sculpt != "auto" else "grey" if embedded else "on"]
-    words = encode_words(description, guidance)
+    words = encode_words(description, guidance, pictures)
     device = next(iter(words.asked.values())).device
     field = build_field(body, betas, settings, device, mode != "none")
     points, owners = surface_samples(field.body.surface.corners.cpu(), 0.012)
@@ -158,6 +184,7 @@ def fit_avatar(
     seed: int,
     reporter: Reporter | None = None,
     checkpoint: Path | None = None,
+    pictures: Pictures | None = None,
 ) -> AvatarField:
     """Sculpt and paint a body after a description.
 
@@ -170,17 +197,18 @@ def fit_avatar(
         seed: same seed, same result.
         reporter: told loss and score (mean cosine to the text) of each step.
         checkpoint: a file to continue from if it is there and fits, and to write every so many steps.
+        pictures: image prompts, along with the words or instead of them.
 
     Returns:
         The field, in the A-pose frame.
     """
     reporter = reporter or Silent()
-    scene = prepare(description, body, betas, guidance, settings)
+    scene = prepare(description, body, betas, guidance, settings, pictures)
     learned = scene.field.learned
     progress = Progress(learned=learned, optimizer=_optimizer(scene), generator=stream(seed, "implicit.fit"))
     key = cache_key(
         version=_VERSION, description=description, body=body.version, guidance=guidance.version, seed=seed,
-        settings=settings, betas=[round(float(b), 6) for b in betas],
+        settings=settings, betas=[round(float(b), 6) for b in betas], asked=_digest(scene.words) if pictures else "",
     )  # fmt: skip
     if checkpoint is not None and resume(checkpoint, progress, key):
         reporter.note(f"continuing at step {progress.step} of {settings.steps}")
@@ -191,6 +219,12 @@ def fit_avatar(
     if checkpoint is not None:
         save(checkpoint, progress, key)
     return scene.field.with_relief(settings.relief)
+
+
+def _digest(words: Words) -> str:
+    """Of what is asked, to four digits: pictures are part of a checkpoint's identity, as words are."""
+    rows = torch.cat([words.asked[kind] for kind in sorted(words.asked)]).cpu()
+    return digest_bytes((rows * 1e4).round().to(torch.int32).numpy().tobytes())
 
 
 def _run(scene: Scene, progress: Progress, reporter: Reporter, checkpoint: Path | None, key: str) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from avatargen.core.errors import BrokenFileError, MissingAssetError
 from avatargen.core.files import digest_bytes, digest_file, load_tensors
 from avatargen.guidance.embedded import embedding, image_tower, lexicon, reader
+from avatargen.guidance.embedded.colors import COLOR_WIDTH
 from avatargen.guidance.embedded.embedding import POSE_WIDTH, image_vector, slot_colors, text_vector
 from avatargen.guidance.embedded.image_tower import (
     IMAGE_SIZE,
@@ -22,7 +23,7 @@ from avatargen.guidance.embedded.image_tower import (
     fit_size,
 )
 from avatargen.guidance.embedded.reader import read
-from avatargen.guidance.embedded.slots import BACKGROUND
+from avatargen.guidance.embedded.slots import BACKGROUND, SLOTS
 from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector, encode_pieces
 
 WEIGHTS = "data/embedded.safetensors"
@@ -96,6 +97,16 @@ class EmbeddedGuidance:
         shares, traits, pose = _Reading.apply(small, self)
         colors, seen = slot_colors(small, shares)
         return image_vector(colors, seen, traits, pose)
+
+    def encode_prompt(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """Unit features of pictures that stand for texts: their colors by part, without build and pose.
+
+        What no paint can change must not be asked of paint: its gradient is speckle.
+        """
+        with torch.no_grad():
+            features = self.encode_image(images).clone()
+        features[:, len(SLOTS) * COLOR_WIDTH :] = 0.0
+        return torch.nn.functional.normalize(features, dim=-1)
 
     def look(self, images: Float[Tensor, "b 3 128 128"]) -> tuple[Tensor, Tensor, Tensor]:
         """Shares of the slots at 64 x 64, traits, and pose vectors."""

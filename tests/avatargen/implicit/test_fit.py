@@ -169,3 +169,25 @@ def test_a_face_is_held_to_its_own_look_more_than_cloth():
 def test_an_unknown_way_to_sculpt_is_an_error():
     with pytest.raises(ConfigError, match=r"implicit\.sculpt"):
         fit.prepare("yellow", load_open_body(), BETAS, Yellow(), replace(SETTINGS, sculpt="clay"))
+
+
+class Mean(Yellow):
+    """Features are mean colors; words are black."""
+
+    def encode_text(self, texts):
+        return torch.tensor([[0.0, 0.0, 1.0]]).repeat(len(texts), 1)
+
+    def encode_image(self, images):
+        return torch.nn.functional.normalize(images.mean((2, 3)), dim=-1)
+
+
+def test_pictures_are_mixed_with_the_words_and_a_face_has_its_own():
+    red, green = torch.zeros(2, 1, 3, 4, 4).unbind(0)
+    red[:, 0], green[:, 1] = 1.0, 1.0
+    words = fit.encode_words("a knight", Mean(), fit.Pictures(figure=red, face=green, weight=0.25))
+    root = (0.75**2 + 0.25**2) ** 0.5
+    torch.testing.assert_close(words.asked["body"], torch.tensor([[0.25, 0.0, 0.75]]) / root)
+    torch.testing.assert_close(words.asked["face"], torch.tensor([[0.0, 0.25, 0.75]]) / root)
+    alone = fit.encode_words("a knight", Mean(), fit.Pictures(face=green, weight=1.0))
+    torch.testing.assert_close(alone.asked["body"], torch.tensor([[0.0, 0.0, 1.0]]))
+    torch.testing.assert_close(alone.asked["face"], torch.tensor([[0.0, 1.0, 0.0]]))
