@@ -9,22 +9,30 @@ import torch
 
 from avatargen.body.load import load_body_model
 from avatargen.body.posing import shape_body
+from avatargen.body.rigged import pose_rigged
 from avatargen.core.config import apply_tree
 from avatargen.core.errors import BrokenFileError, InputError, UnsupportedFormatError
 from avatargen.core.finished import Finished, read_finished, read_motion
 from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.settings import Settings
-from avatargen.core.values import Motion
+from avatargen.core.values import Motion, RiggedMesh
 from avatargen.export import MOVING, STATIC, WRITERS, Content, encode_all, put_together
 from avatargen.export.blender import KINDS, blender_command, file_word
 from avatargen.export.gltf import clip_names
 from avatargen.export.npz import encode_amass
 from avatargen.export.skeletons import bone_names
+from avatargen.export.still import fitted
 from avatargen.export.vrm import checked_meta
 from avatargen.pipeline import animated
 
 FORMATS = (*(suffix[1:] for suffix in WRITERS), "npz")
 """Everything a finished run can be converted to."""
+
+
+_HOVER_M = 0.15
+"""A clip whose lowest point is within this of the floor is set down on it."""
+_FRAMES = 64
+"""Posed at a time, which bounds the memory that a long recording takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +95,7 @@ def animate_avatar(
 
 
 def load_motion(path: Path, finished: Finished) -> Motion:
-    """A motion for the avatar of `finished`, from a run's folder, a .bvh or an AMASS .npz.
+    """A motion for the avatar of `finished`, from a run's folder, a .bvh or an AMASS .npz; files are `grounded`.
 
     Raises:
         InputError: no such file, another kind of file, or a skeleton whose joints cannot be told.
@@ -105,14 +113,29 @@ def load_motion(path: Path, finished: Finished) -> Motion:
     joints = np.stack([skeleton.joints[skeleton.names.index(name)] for name in SMPL_JOINTS]).astype(float)
     match path.suffix.lower():
         case ".bvh":
-            return retarget_bvh(read_bvh(path), joints=joints, name=path.stem)
+            return grounded(retarget_bvh(read_bvh(path), joints=joints, name=path.stem), finished.avatar)
         case ".npz":
-            return read_amass(path, joints=joints)
+            return grounded(read_amass(path, joints=joints), finished.avatar)
         case other:
             raise UnsupportedFormatError(
                 f"{path}: cannot read motions from {other or 'a file without extension'}; "
                 "name a run's folder, a .bvh or an AMASS .npz"
             )
+
+
+def grounded(motion: Motion, avatar: RiggedMesh) -> Motion:
+    """The motion with its lowest moment on the floor of this avatar; as it is where that is far off it.
+
+    Soles differ in thickness, and floors of recordings are seldom at zero: feet hover or sink by some centimetres. A
+    clip that is farther off is meant so (the middle of a leap, a swimmer).
+    """
+    turns, places = fitted(avatar, motion)
+    parts = range(0, len(turns), _FRAMES)
+    low = min(float(pose_rigged(avatar, turns[i : i + _FRAMES], places[i : i + _FRAMES])[..., 1].min()) for i in parts)
+    if abs(low) > _HOVER_M:
+        return motion
+    scale = motion.rest_root_height / float(avatar.skeleton.joints[0, 1])
+    return replace(motion, root_position=motion.root_position - np.array([0.0, low * scale, 0.0]))
 
 
 def _checked(wish: Wish) -> Wish:

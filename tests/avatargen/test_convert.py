@@ -3,6 +3,7 @@
 import json
 import shutil
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from avatargen.body.posing import shape_body
 from avatargen.body.rigged import perform, pose_rigged
 from avatargen.body.skeleton import a_pose
 from avatargen.cli import main
-from avatargen.convert import Wish, animate_avatar, convert_run
+from avatargen.convert import Wish, animate_avatar, convert_run, grounded
 from avatargen.core.config import to_tree
 from avatargen.core.errors import BrokenFileError, InputError, MissingExtraError, UnsupportedFormatError
 from avatargen.core.files import save_tensors
@@ -141,8 +142,24 @@ def test_several_motions_become_clips_and_each_moves_the_avatar_as_its_source_sa
         data = (tmp_path / "out" / f"avatar-{name}.pc2").read_bytes()
         points = np.frombuffer(data[32:], dtype="<f4").reshape(len(motion.rotations), -1, 3)
         wanted = perform(avatar, animated(motion, avatar))
+        if name != "punching":  # recordings are set down on the floor
+            assert float(points[..., 1].min()) == pytest.approx(0, abs=1e-5)
+            assert abs(float(wanted[..., 1].min())) < 0.15
+            wanted = wanted - np.array([0, wanted[..., 1].min(), 0])
         # A BVH is scaled by the length of the legs, the others by the height of the pelvis.
         np.testing.assert_allclose(points, wanted, atol=2e-2 if name == "dance" else 1e-5)
+
+
+@pytest.mark.parametrize(("lift", "stays"), [(0.1, False), (-0.1, False), (0.4, True)])
+def test_a_clip_that_hovers_is_set_down_and_a_leap_is_left_in_the_air(run, lift, stays):
+    avatar = read_finished(run).avatar
+    motion = animated(wiggle("hover", 4, frames=70), avatar)
+    low = perform(avatar, motion)[..., 1].min()
+    raised = replace(motion, root_position=motion.root_position + np.array([0, lift - low, 0], dtype=np.float32))
+    down = grounded(raised, avatar)
+    assert (down is raised) == stays
+    if not stays:
+        assert perform(avatar, down)[..., 1].min() == pytest.approx(0, abs=1e-5)
 
 
 def test_by_default_files_go_into_the_run_and_animations_into_a_folder_of_their_own(copy, capsys):
