@@ -161,7 +161,10 @@ def find_shape(
     direction = text_direction(text, guidance)
     axes = None if settings.query == "codebook_only" else word_axes(direction, guidance)
     aim = direction if axes is None else axes @ direction
-    if is_neutral(text) or float(aim.norm()) < _SILENT:
+    silent = not is_neutral(text) and float(aim.norm()) < _SILENT
+    if silent:
+        reporter.note(f"shape: {guidance.name} finds no word for a body in {text!r}; the average body it is")
+    if silent or is_neutral(text):
         return _shape(average[0], body, name, None, ())
     space = load_shape_space(body) or linear_space(body)
     features = codebook_features(space, guidance, settings.codebook_size, settings.views, reporter)

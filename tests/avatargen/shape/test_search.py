@@ -6,6 +6,7 @@ import torch
 
 from avatargen.body.open_body import population
 from avatargen.core.errors import ConfigError, InputError
+from avatargen.core.progress import Silent
 from avatargen.core.rng import stream
 from avatargen.core.settings import ShapeSettings
 from avatargen.shape import search
@@ -56,8 +57,20 @@ def test_a_text_without_a_shape_is_the_average_person_exactly(body, guidance, te
     assert shape.measures["height"] > 1.5
 
 
-def test_words_the_guidance_cannot_see_are_the_average_person(body, guidance):
-    assert find_shape("grumpy", body, guidance, QUICK, 0).betas.tolist() == [0.0] * body.num_betas
+class Notes(Silent):
+    def __init__(self):
+        self.lines = []
+
+    def note(self, line):
+        self.lines.append(line)
+
+
+def test_words_the_guidance_cannot_see_are_the_average_person_and_the_user_is_told(body, guidance):
+    notes = Notes()
+    assert find_shape("grumpy", body, guidance, QUICK, 0, notes).betas.tolist() == [0.0] * body.num_betas
+    assert notes.lines == ["shape: silhouettes finds no word for a body in 'grumpy'; the average body it is"]
+    assert find_shape("a person", body, guidance, QUICK, 0, notes).betas.tolist() == [0.0] * body.num_betas
+    assert len(notes.lines) == 1
 
 
 def test_the_same_seed_gives_the_same_body(body, guidance):

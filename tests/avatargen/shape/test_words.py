@@ -41,6 +41,10 @@ def test_saying_it_again_changes_nothing():
         ("lanky", "girth", -1),
         ("burly", "muscle", 1),
         ("a stout little fellow", "gender", -1),
+        ("a svelte octogenarian", "age", 1),
+        ("paunchy", "girth", 1),
+        ("pint-sized", "height", -1),
+        ("a viking", "muscle", 1),
     ],
 )
 def test_the_embedded_reader_understands_what_comes_out(text, trait, sign):
