@@ -18,6 +18,8 @@ other commands:
   avatargen shape "short and chubby"                      the coarse body alone, in seconds (avatargen shape --help)
   avatargen export RUN --format fbx,usd --skeleton mixamo  a finished run in other formats (avatargen export --help)
   avatargen animate RUN dance.bvh walk.npz                any motions on a finished avatar (avatargen animate --help)
+  avatargen doctor                                        what works on this machine, and what to do about the rest
+  avatargen models list|path|fetch [NAME]                 CLIP weights: which there are, and where
   avatargen train {shape,guidance} ...                    train a shipped model again
   motiongen "punching" --out punch.bvh                    motion alone
 
@@ -40,9 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     texts.add_argument("--appearance", metavar="TEXT", help='who or what: "Saitama", "a knight in silver armour"')
     texts.add_argument("--motion", metavar="TEXT", help='the action: "punching", "waving", "a cartwheel"')
     texts.add_argument("--describe", metavar="TEXT", help="visual words for the appearance, instead of looking it up")
-    texts.add_argument(
-        "--appearance-image", metavar="FILE", help="a picture of it, with or without words"
-    )
+    texts.add_argument("--appearance-image", metavar="FILE", help="a picture of it, with or without words")
     texts.add_argument("--face-image", metavar="FILE", help="a picture for the face alone")
     run = parser.add_argument_group("the run")
     run.add_argument("--out", metavar="FOLDER", help="where the files go (default: outputs/<the texts>)")
@@ -58,6 +58,9 @@ def build_parser() -> argparse.ArgumentParser:
     mesh.add_argument("--faces", type=int, metavar="N", help="about how many triangles (default: 20000; high: 40000)")
     mesh.add_argument(
         "--topology", metavar="KIND", help="scan (default): the extracted surface; template: the body's own clean mesh"
+    )
+    mesh.add_argument(
+        "--controls", action="store_true", help="also maps for image models: OpenPose, depth, normals, parts, cameras"
     )
     _add_controls(parser)
     _add_models(parser)
@@ -107,7 +110,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 
 def _add_configuration(parser: argparse.ArgumentParser) -> None:
     config = parser.add_argument_group("configuration")
-    config.add_argument("--config", metavar="FILE", help="a HOCON file with the keys to change")
+    config.add_argument("--config", metavar="FILE", help="a HOCON file with the keys to change, or a run.json")
     config.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides", help="change one key; repeatable"
     )
@@ -120,6 +123,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["train"]:
         return _guarded(lambda: _train(arguments[1:]))
+    if arguments[:1] in (["doctor"], ["models"]):
+        return _guarded(lambda: _inquire(arguments))
     if arguments[:1] in (["export"], ["animate"]):
         return _guarded(lambda: _convert(arguments))
     if arguments[:1] == ["shape"]:
@@ -162,6 +167,14 @@ def _generate(args: argparse.Namespace) -> int:
     return 0
 
 
+def _inquire(arguments: Sequence[str]) -> int:
+    from avatargen.commands.doctor import doctor, models
+
+    text, code = (doctor if arguments[0] == "doctor" else models)(arguments[1:])
+    print(text)
+    return code
+
+
 def _convert(arguments: Sequence[str]) -> int:
     from avatargen.commands.convert import main as convert
 
@@ -201,6 +214,7 @@ def _pictures(args: argparse.Namespace) -> list[str]:
 
 def _mesh(args: argparse.Namespace) -> list[str]:
     given = {"mesh.faces": args.faces, "mesh.topology": args.topology}
+    given["conditions.write"] = "true" if args.controls else None
     return [f"{key}={value}" for key, value in given.items() if value is not None]
 
 

@@ -50,7 +50,7 @@ def load_settings(
 
     Args:
         quality: draft | standard | high; a file in `confs/quality`.
-        config: a HOCON (or JSON) file of the user's; only the keys it changes.
+        config: a HOCON (or JSON) file of the user's, only the keys it changes; or the `run.json` of a finished run.
         overrides: `key=value` strings with dotted keys.
         base: what to start from; the dataclass defaults if None.
 
@@ -64,7 +64,10 @@ def load_settings(
         path = confs_dir() / "quality" / f"{quality}.conf"
         result = apply_tree(result, read_tree(path), path.name)
     if config is not None:
-        result = apply_tree(result, read_tree(config), str(config))
+        tree = read_tree(config)
+        # A finished run's record holds the settings it was made with, among other things.
+        made_with = tree["settings"] if "avatargen" in tree and isinstance(tree.get("settings"), Mapping) else tree
+        result = apply_tree(result, made_with, str(config))
     for override in overrides:
         result = apply_override(result, override)
     return result

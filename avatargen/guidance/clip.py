@@ -125,18 +125,41 @@ def _file_name(name: str) -> str:
     return name.replace("/", "-").replace("@", "-") + ".pt"
 
 
+def _folders() -> tuple[Path, Path]:
+    return cache_dir() / "clip", Path.home() / ".cache" / "clip"
+
+
+def weights_on_disk(name: str) -> Path | None:
+    """The file of the CLIP model `name` in our cache, or in that of OpenAI's package; None if there is none."""
+    stem = Path(_file_name(name)).stem
+    for folder in _folders():
+        for suffix in (".pt", ".safetensors"):
+            if (folder / f"{stem}{suffix}").is_file():
+                return folder / f"{stem}{suffix}"
+    return None
+
+
+def fetch_clip(name: str, settings: GuidanceSettings, reporter: Reporter) -> Path:
+    """The weights and vocabulary of `name`, on disk afterwards; returns the weights' file.
+
+    Raises:
+        MissingAssetError: they are not here and cannot be fetched.
+        BrokenFileError: what came has another checksum.
+    """
+    weights = _find_weights(name, settings, reporter)
+    _find_vocabulary(settings, weights, reporter)
+    return weights
+
+
 def _find_weights(name: str, settings: GuidanceSettings, reporter: Reporter) -> Path:
     if settings.weights:
         given = Path(settings.weights).expanduser()
         if not given.is_file():
             raise MissingAssetError(f"no weight file {given}\n  --guidance-weights must name an existing file.")
         return given
-    stem = Path(_file_name(name)).stem
-    folders = (cache_dir() / "clip", Path.home() / ".cache" / "clip")
-    for folder in folders:
-        for suffix in (".pt", ".safetensors"):
-            if (folder / f"{stem}{suffix}").is_file():
-                return folder / f"{stem}{suffix}"
+    if kept := weights_on_disk(name):
+        return kept
+    folders = _folders()
     if offline(settings):
         raise MissingAssetError(
             f"no weights of CLIP {name} on this machine\n"

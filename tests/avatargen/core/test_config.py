@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 
@@ -109,3 +110,11 @@ def test_every_key_has_a_reason():
                 assert docs.get(field.name), f"{type(node).__name__}.{field.name} has no docstring"
 
     check(Settings())
+
+
+def test_the_record_of_a_run_is_a_configuration(tmp_path):
+    made_with = load_settings(quality="draft", overrides=["seed=7", "body.kind=smpl"])
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({"avatargen": "0.1.0", "texts": {"shape": "tall"}, "settings": to_tree(made_with)}))
+    assert load_settings(config=path) == made_with
+    assert load_settings(quality="high", config=path, overrides=["seed=8"]) == dataclasses.replace(made_with, seed=8)
