@@ -14,6 +14,7 @@ import torch
 
 import avatargen
 from avatargen import pipeline
+from avatargen.body.controls import asked_of
 from avatargen.body.measure import measure
 from avatargen.core.config import load_settings, to_tree
 from avatargen.core.errors import InputError
@@ -76,7 +77,8 @@ def generate_shape(
     settings = load_settings(
         quality="standard", config=Path(config) if config else None, overrides=[*changes, *overrides]
     )
-    folder = Path(out) if out is not None else Path("outputs") / slug(words)
+    asked = [f"{name} {value:g}" for name, value in asked_of(settings.controls).items()]
+    folder = Path(out) if out is not None else Path("outputs") / slug(words, *asked)
     tools = load_tools(settings, told)
     with locked(folder):
         shape = pipeline.coarse_shape(words, tools)
@@ -110,6 +112,7 @@ def shape_record(text: str, shape: Shape, tools: Tools) -> dict[str, Any]:
         "seed": tools.settings.seed,
         "body": {"kind": tools.body.kind, "version": tools.body.version},
         "guidance": {"name": tools.guidance.name, "version": tools.guidance.version},
+        "controls": asked_of(tools.settings.controls),
         **_told(shape, tools),
         "runners_up": [_told(candidate, tools) for candidate in shape.candidates],
         "licences": pipeline.licences(tools, []),

@@ -72,6 +72,14 @@ def test_a_neutral_text_is_the_middle_of_the_population(cache, tmp_path):
     assert all(25 <= value <= 75 for value in record["percentiles"].values()), record["percentiles"]
 
 
+def test_numbers_rule_over_the_text(cache, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["shape", "a person", "--height", "1.85", *QUICK]) == 0
+    record = json.loads((tmp_path / "outputs" / "a-person-height-1-85" / "shape.json").read_text())
+    assert record["controls"] == {"height": 1.85}
+    assert record["measures"]["height"] == pytest.approx(1.85, abs=0.01)
+
+
 @pytest.mark.parametrize("arguments", [["shape", ""], ["shape", "tall", "--body", "smal"], ["shape", "tall\x07"]])
 def test_bad_input_writes_nothing(capsys, tmp_path, monkeypatch, arguments):
     monkeypatch.chdir(tmp_path)
