@@ -290,3 +290,39 @@ def test_nothing_of_the_file_is_read_through_numpys_pickle(tmp_path):
     save(tmp_path, "x", b"")
     (tmp_path / "SMPL_NEUTRAL.npz").write_bytes(stream.getvalue())
     assert smpl_from(tmp_path).template.shape == (60, 3)  # the pickled extra is never opened
+
+
+def test_smplx_layout_equals_the_smplx_package_on_the_same_file(tmp_path, monkeypatch):
+    """The package's 55 joints with hands and face at rest, and our 24, from one file that both read."""
+    smplx = pytest.importorskip("smplx", reason="the extra [smpl] is not installed")
+    landmarks = smplx.vertex_ids.vertex_ids["smplx"]
+    monkeypatch.setitem(smplx.body_models.VERTEX_IDS, "smplx", dict.fromkeys(landmarks, 0))  # a small mesh lacks them
+    count = 400
+    data = toy_model(joints=55, betas=20, count=count, parents=SMPLX_PARENTS)
+    rest = {f"hands_{what}{side}": np.zeros((45, 45) if what == "components" else 45) for what in ("components", "mean")
+            for side in "lr"}  # fmt: skip
+    marks = {"lmk_faces_idx": np.zeros(51, int), "lmk_bary_coords": np.full((51, 3), 1 / 3)}
+    path = save(tmp_path, "smplx/SMPLX_NEUTRAL.npz", {**data, **rest, **marks})
+    ours = load_body_model(BodySettings(kind="smplx", folder=str(tmp_path)))
+    model = smplx.SMPLX(
+        str(path),
+        num_betas=10,
+        use_pca=False,
+        flat_hand_mean=True,
+        batch_size=3,
+        dtype=torch.float64,
+    )
+    draw = torch.Generator().manual_seed(5)
+    betas = torch.randn(3, 10, generator=draw)
+    turns = 0.5 * torch.randn(3, 24, 3, generator=draw)
+    turns[:, 22:] = 0
+    shift = torch.randn(3, 3, generator=draw)
+    theirs = model(
+        betas=betas.double(),
+        global_orient=turns[:, 0].double(),
+        body_pose=turns[:, 1:22].flatten(1).double(),
+        transl=shift.double(),
+    )
+    posed = pose_body(ours, betas, matrix_from_axis_angle(turns), shift)
+    assert (theirs.vertices - posed.vertices).abs().max() < 1e-5
+    assert (theirs.joints[:, :22] - posed.joints[:, :22]).abs().max() < 1e-5
