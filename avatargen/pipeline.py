@@ -22,6 +22,7 @@ from avatargen.core.errors import InputError
 from avatargen.core.progress import Reporter, Silent, stage
 from avatargen.core.settings import Settings
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape, Skeleton
+from avatargen.export.conditions import check_conditions, condition_maps
 from avatargen.export.files import Delivery, write_delivery
 from avatargen.export.surface import encode_png
 from avatargen.guidance.embedded.reader import build_words
@@ -72,6 +73,7 @@ def load_tools(settings: Settings, reporter: Reporter | None = None) -> Tools:
     """Load the body and the guidance that the settings name."""
     told = reporter or Silent()
     check_mesh(settings.mesh)
+    check_conditions(settings.conditions)
     device = pick_device(settings.device)
     body = load_body_model(settings.body).to(device)
     check_controls(body, settings.controls)
@@ -241,7 +243,12 @@ def _colors_on(
 
 def deliver(delivery: Delivery, folder: Path, tools: Tools) -> dict[str, str]:
     """Write every file of a finished avatar into `folder`; returns file name -> what it is."""
-    return write_delivery(delivery, folder, tools.settings.video, tools.reporter)
+    written = write_delivery(delivery, folder, tools.settings.video, tools.reporter)
+    conditions = tools.settings.conditions
+    if conditions.write:
+        condition_maps(delivery.avatar, delivery.motion, folder / "controls", conditions, tools.reporter)
+        written["controls/"] = "maps for image models: OpenPose, depth, normals, parts, cameras"
+    return written
 
 
 def animated(motion: Motion, avatar: RiggedMesh) -> Motion:

@@ -286,6 +286,20 @@ class VideoSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConditionSettings:
+    """Condition maps for image models, in the run's `controls` folder."""
+
+    write: bool = False
+    """Whether they are made (`--controls`)."""
+    views: int = 4
+    """Cameras around the avatar, the first in front."""
+    size: int = 512
+    """Side of the maps in pixels."""
+    every: int = 1
+    """One frame of this many of the motion; without a motion the A-pose is the only frame."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that decides a result, besides the texts."""
 
@@ -303,3 +317,4 @@ class Settings:
     motion: MotionSettings = field(default_factory=MotionSettings)
     export: ExportSettings = field(default_factory=ExportSettings)
     video: VideoSettings = field(default_factory=VideoSettings)
+    conditions: ConditionSettings = field(default_factory=ConditionSettings)
