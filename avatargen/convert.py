@@ -17,7 +17,7 @@ from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.settings import Settings
 from avatargen.core.values import Motion, RiggedMesh
 from avatargen.export import MOVING, STATIC, WRITERS, Content, encode_all, put_together
-from avatargen.export.blender import KINDS, blender_command, file_word
+from avatargen.export.blender import KINDS, blender_command, file_words
 from avatargen.export.gltf import clip_names
 from avatargen.export.npz import encode_amass
 from avatargen.export.skeletons import bone_names
@@ -219,7 +219,8 @@ def _amass(finished: Finished, motions: Sequence[Motion], settings: Settings) ->
             "its betas mean something else"
         )
     _, joints = shape_body(body, torch.from_numpy(finished.shape.betas)[None])
-    names = [f"motion-{file_word(m.name)}.npz" for m in motions] if len(motions) > 1 else ["motion.npz"]
+    words = file_words([motion.name for motion in motions])
+    names = [f"motion-{word}.npz" for word in words] if len(motions) > 1 else ["motion.npz"]
     return {
         name: encode_amass(
             motion,

@@ -8,7 +8,7 @@ from pathlib import Path
 from avatargen.core.errors import InputError, OutputError, UnsupportedFormatError
 from avatargen.core.files import write_whole
 from avatargen.core.values import Mesh, Motion, RiggedMesh
-from avatargen.export.blender import KINDS, encode_in_blender, file_word
+from avatargen.export.blender import KINDS, encode_in_blender, file_words
 from avatargen.export.bvh import encode_bvh
 from avatargen.export.gltf import Credit, clip_names, encode_glb
 from avatargen.export.obj import encode_obj
@@ -95,7 +95,7 @@ def _each_motion(content: Content, kind: str, encode: Callable[[RiggedMesh, Moti
     if not content.motions:
         raise InputError(f"a {kind} file holds a motion and this avatar has none; give it one with avatargen animate")
     clips = clip_names(content.motions)
-    names = [f"{content.name}-{file_word(clip)}" for clip in clips] if len(clips) > 1 else [content.name]
+    names = [f"{content.name}-{word}" for word in file_words(clips)] if len(clips) > 1 else [content.name]
     return {f"{n}.{kind}": encode(content.model, m) for n, m in zip(names, content.motions, strict=True)}
 
 

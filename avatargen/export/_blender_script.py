@@ -35,7 +35,10 @@ def play(clip: str) -> None:
     """Make `clip` the one that moves, and the scene as long as it."""
     scene = bpy.context.scene
     actions = {action.name: action for action in bpy.data.actions}
-    action = actions.get(clip) or next((a for name, a in actions.items() if clip.startswith(name)), None)
+    # Blender before 4.4 puts the armature's name behind the clip's, and has no slots.
+    action = actions.get(clip) or next((a for name, a in actions.items() if name.startswith(f"{clip}_")), None)
+    if clip and action is None:
+        raise SystemExit(f"Blender found no action named {clip!r} among {sorted(actions)}")
     for rig in (o for o in scene.objects if o.type == "ARMATURE"):
         if action is None:
             break
@@ -43,7 +46,8 @@ def play(clip: str) -> None:
         for track in animation.nla_tracks:
             track.mute = True
         animation.action = action
-        animation.action_slot = action.slots[0]
+        if bpy.app.version >= (4, 4):
+            animation.action_slot = action.slots[0]
     scene.frame_start, scene.frame_end = 0, 0 if action is None else max(1, round(action.frame_range[1]))
     scene.frame_set(0)
 

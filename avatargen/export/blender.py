@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from avatargen.core.errors import MissingExtraError, OutputError
@@ -21,6 +22,8 @@ from avatargen.export.gltf import clip_names, encode_glb
 SCRIPT = Path(__file__).with_name("_blender_script.py")
 KINDS = ("fbx", "blend", "usd", "usdz", "abc")
 """Formats that need Blender."""
+_ACTION_BYTES = 55
+"""Of a clip's name; Blender cuts names at 63 bytes, and clips must stay apart."""
 ONE_CLIP = ("usd", "usdz", "abc")
 """Those that hold one clip a file."""
 
@@ -58,12 +61,13 @@ def encode_in_blender(
         OutputError: Blender failed, took longer than `timeout_s`, or left a file out.
     """
     command = blender_command()
+    motions = [replace(motion, name=motion.name.encode()[:_ACTION_BYTES].decode(errors="ignore")) for motion in motions]
     glb = encode_glb(model, motions, name=name, author=author, copyright=copyright, licence=licence)
     clips = clip_names(motions)
     wanted: list[dict[str, str]] = []
     for kind in kinds:
         if kind in ONE_CLIP and len(clips) > 1:
-            files = [f"{name}-{file_word(clip)}.{kind}" for clip in clips]
+            files = [f"{name}-{word}.{kind}" for word in file_words(clips)]
             wanted += [{"kind": kind, "file": file, "clip": clip} for file, clip in zip(files, clips, strict=True)]
         else:
             wanted.append({"kind": kind, "file": f"{name}.{kind}", "clip": clips[0] if clips else ""})
@@ -95,10 +99,16 @@ def encode_fbx(
     return encode_in_blender(("fbx",), rigged, motions, name=name, timeout_s=timeout_s)[f"{name}.fbx"]
 
 
-def file_word(clip: str) -> str:
-    """A clip's name as part of a file's name: letters, digits, `_` and `-` of any script; never empty."""
-    word = "".join(c if c.isalnum() or c in "_-" else "-" for c in clip).strip("-")
-    return word[:60] or "clip"
+def file_words(clips: Sequence[str]) -> list[str]:
+    """Clips' names as parts of file names: letters, digits, `_` and `-` of any script; no two alike in any case."""
+    words: list[str] = []
+    for clip in clips:
+        plain = "".join(c if c.isalnum() or c in "_-" else "-" for c in clip).strip("-")[:60] or "clip"
+        word, number = plain, 2
+        while word.lower() in (taken.lower() for taken in words):
+            word, number = f"{plain}-{number}", number + 1
+        words.append(word)
+    return words
 
 
 def blender_command() -> list[str]:

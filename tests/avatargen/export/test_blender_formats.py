@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from avatargen.export import Content, encode_all
-from avatargen.export.blender import blender_command, file_word
+from avatargen.export.blender import blender_command, file_words
 from avatargen.export.surface import split_at_seams
 
 pytestmark = pytest.mark.blender
@@ -90,11 +90,17 @@ def test_the_usd_library_skins_it_as_we_do_and_finds_the_texture(usd_python, fil
 
 
 def test_formats_of_one_clip_give_a_file_for_each(blender, rigged_tube, bend):
-    other = replace(bend, name="wave / left", rotations=bend.rotations[:11], root_position=bend.root_position[:11])
-    files = encode_all(Content(model=rigged_tube, motions=(bend, other), name="tube"), ["abc", "fbx"])
-    assert list(files) == ["tube-bend.abc", f"tube-{file_word('wave / left')}.abc", "tube.fbx"]
-    report, _ = blender(files["tube-wave---left.abc"], ".abc", [0])
-    assert report["range"] == [0, 10]
+    long = replace(bend, name="w" * 100)
+    other = replace(long, rotations=bend.rotations[:11], root_position=bend.root_position[:11])
+    files = encode_all(Content(model=rigged_tube, motions=(bend, long, other), name="tube"), ["abc", "fbx"])
+    assert list(files) == ["tube-bend.abc", f"tube-{'w' * 55}.abc", f"tube-{'w' * 55}-2.abc", "tube.fbx"]
+    for name, end in (("bend", 20), (f"{'w' * 55}-2", 10)):
+        report, _ = blender(files[f"tube-{name}.abc"], ".abc", [0])
+        assert report["range"] == [0, end]
+
+
+def test_clips_of_like_names_never_share_a_file():
+    assert file_words(["a b", "a/b", "A-b", "拳", "///"]) == ["a-b", "a-b-2", "A-b-3", "拳", "clip"]
 
 
 PC2 = """
