@@ -31,7 +31,7 @@ from avatargen.core.values import Mesh, Motion, RiggedMesh
 from avatargen.render.cameras import Cameras, orbit
 from avatargen.render.picture import Surface, coarser, render_mesh, surface_of, texels_per_metre
 from avatargen.render.silhouettes import Edges, mesh_edges
-from avatargen.render.studio import contact_shadow, fitting_distance, studio_background
+from avatargen.render.studio import Shadow, contact_shadow, fitting_distance, studio_background
 
 FOV_DEG = 26.0
 _ELEVATION_DEG = 7.0
@@ -70,10 +70,11 @@ def draw_frame(
     supersample: int = 1,
     center: Float[Tensor, " 3"] | None = None,
     grid: float = 0.0,
+    shadow: Shadow | None = None,
 ) -> Frame:
-    """One picture of a figure standing on a studio floor, as stored in files."""
+    """One picture of a figure standing on a studio floor, as stored in files; `shadow` saves working it out again."""
     with torch.no_grad():
-        behind = studio_background(camera, contact_shadow(vertices, figure.faces), center, grid)
+        behind = studio_background(camera, shadow or contact_shadow(vertices, figure.faces), center, grid)
         image = render_mesh(
             vertices,
             figure.faces,
@@ -171,10 +172,12 @@ def film(shot: Shot, path: Path, settings: VideoSettings, reporter: Reporter | N
     Raises:
         OutputError: the file cannot be written or encoded.
     """
+    fixed = contact_shadow(shot.frames[0], shot.figure.faces) if len(shot.frames) == 1 else None
 
     def draw(index: int) -> Frame:
         center, grid = (None, 0.0) if shot.centers is None else (shot.centers[index], 0.16)
-        return draw_frame(shot.figure, shot.vertices(index), shot.cameras[index], settings.supersample, center, grid)
+        points, camera = shot.vertices(index), shot.cameras[index]
+        return draw_frame(shot.figure, points, camera, settings.supersample, center, grid, fixed)
 
     return write_video(draw, len(shot), path, shot.fps, settings, shot.name, reporter)
 
