@@ -18,6 +18,7 @@ other commands:
   avatargen shape "short and chubby"                      the coarse body alone, in seconds (avatargen shape --help)
   avatargen export RUN --format fbx,usd --skeleton mixamo  a finished run in other formats (avatargen export --help)
   avatargen animate RUN dance.bvh walk.npz                any motions on a finished avatar (avatargen animate --help)
+  avatargen batch characters.csv --out gallery            a table of characters, with an index page
   avatargen doctor                                        what works on this machine, and what to do about the rest
   avatargen models list|path|fetch [NAME]                 CLIP weights: which there are, and where
   avatargen train {shape,guidance} ...                    train a shipped model again
@@ -123,6 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["train"]:
         return _guarded(lambda: _train(arguments[1:]))
+    if arguments[:1] == ["batch"]:
+        return _guarded(lambda: _batch(arguments[1:]))
     if arguments[:1] in (["doctor"], ["models"]):
         return _guarded(lambda: _inquire(arguments))
     if arguments[:1] in (["export"], ["animate"]):
@@ -165,6 +168,12 @@ def _generate(args: argparse.Namespace) -> int:
     )
     print(result.folder)
     return 0
+
+
+def _batch(arguments: Sequence[str]) -> int:
+    from avatargen.commands.batch import main as batch
+
+    return batch(arguments)
 
 
 def _inquire(arguments: Sequence[str]) -> int:
