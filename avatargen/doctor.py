@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-import avatargen
 from avatargen.body.load import BODIES, GENDERS
 from avatargen.body.open_body import load_open_body
 from avatargen.body.smpl import find_file
@@ -19,6 +18,7 @@ from avatargen.core.config import confs_dir, load_settings
 from avatargen.core.errors import AvatarGenError
 from avatargen.core.files import cache_dir
 from avatargen.core.settings import BodySettings
+from avatargen.core.version import VERSION
 from avatargen.export.blender import blender_command
 from avatargen.guidance.clip import MODELS, weights_on_disk
 from avatargen.guidance.embedded.model import load_embedded
@@ -68,7 +68,7 @@ def report(findings: tuple[Finding, ...]) -> str:
 
 def _machine() -> Iterator[Finding]:
     topic = "this machine"
-    yield Finding(topic, "avatargen", True, True, f"{avatargen.__version__}, Python {platform.python_version()}")
+    yield Finding(topic, "avatargen", True, True, f"{VERSION}, Python {platform.python_version()}")
     yield Finding(topic, "torch", True, True, f"{torch.__version__}, {torch.get_num_threads()} threads")
     if torch.cuda.is_available():
         yield Finding(topic, "GPU", True, False, f"{torch.cuda.get_device_name(0)}: --device cuda")

@@ -44,9 +44,7 @@ def models(arguments: Sequence[str]) -> tuple[str, int]:
     if asked.action == "list":
         clip = [f"clip:{n:15} {weights_on_disk(n) or f'not here; avatargen models fetch clip:{n}'}" for n in MODELS]
         embedded = "embedded             ships with the package"
-        return "\n".join(
-            [embedded, *clip, "openclip:NAME:TAG    through the extra [openclip]"]
-        ), 0
+        return "\n".join([embedded, *clip, "openclip:NAME:TAG    through the extra [openclip]"]), 0
     name = asked.name.removeprefix("clip:")
     if name not in MODELS:
         raise InputError(f"unknown model {asked.name!r}; there are: {', '.join(f'clip:{known}' for known in MODELS)}")

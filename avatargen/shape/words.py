@@ -3,6 +3,7 @@
 Negations, compounds ("broad-shouldered") and a few idioms; what is not listed stays as it is. Models that learnt
 language from the world need none of this and are asked in the user's own words.
 """
+# ruff: noqa: E501  a pattern is easier to read in one line
 
 import re
 
@@ -44,6 +45,120 @@ _IDIOMS = (
     (r"lumberjack", "strong man"),
     (r"built like an? (?:brick )?(?:tank|house|wall|bull|ox|bear|truck|barn)", "strong and heavy"),
     (r"(?:lifts?|lifting) weights|works? out|pumps? iron|goes to the gym", "muscular"),
+    # Height.
+    (r"(?:well )?over (?:six|6|seven|7) f(?:ee|oo)?t(?: tall)?|6'\d+\"?|six[- ]foot(?:er|[- ]\w+)?", "very tall"),
+    (
+        r"under five f(?:ee|oo)t(?: tall)?|(?:barely|only) five f(?:ee|oo)t(?: tall)?|five f(?:ee|oo)t nothing",
+        "very short",
+    ),
+    (r"(?:of |with )?(?:small|short|low|little|modest) (?:stature|height)|height[- ]challenged", "short"),
+    (
+        r"(?:of |with )?(?:great|tall|high|towering|imposing) (?:stature|height)|head and shoulders above \w+",
+        "very tall",
+    ),
+    (r"bean ?pole|string ?bean|flagpole", "very tall and very skinny person"),
+    (r"shorty|shortie|half[- ]pint|hobbit|gnome|midget|pygmy|lilliputian|minuscule|wee|titchy|bite-sized", "short"),
+    (r"amazon(?:ian)?(?: warrior)?(?: woman)?", "tall strong woman"),
+    (r"basketball (?:cent(?:er|re)|star|pro)|volleyball player|nba player", "tall athletic person"),
+    (r"giraffe(?:-like)?|sky-?scraper|lofty|high as a house", "very tall"),
+    # Weight.
+    (r"flabby|doughy|pear-shaped and heavy|podge|porky|blubbery|tubby|dumpy|rolls of fat|love handles", "fat"),
+    (
+        r"big-?boned|large-?boned|heavily built|heavy build|solidly built|solid build|full-?figured|ample|matronly",
+        "heavy",
+    ),
+    (
+        r"morbidly obese|hugely fat|enormously fat|like a whale|like a barrel|as wide as (?:he|she|they) (?:is|are) tall",
+        "extremely fat",
+    ),
+    (
+        r"couch potato|comfort eater|gourmand|glutton|overfed|let (?:him|her|them)self go|needs to (?:diet|lose weight)",
+        "fat",
+    ),
+    (
+        r"emaciated|anorexic|skin and bones?|wasted|half-starved|famished|skeleton(?:-like)?|rake[- ]thin|thin as a rake|"
+        r"wraith-like|haggard|scraggy",
+        "extremely thin",
+    ),
+    (
+        r"slightly built|slight build|small-boned|fine-boned|willowy|lithe|lissom|sylph-like|wispy|spare|narrow build|"
+        r"lean build|featherweight|bantamweight|waif|size zero|slimline|slinky",
+        "very thin",
+    ),
+    (r"catwalk model|supermodel|runway model|high fashion model|top model", "tall thin woman"),
+    (r"long-distance runner|cross-country runner|marathoner|cyclist|climber|jockey-like", "thin athletic person"),
+    # Muscle.
+    (
+        r"heavily muscled|muscle-bound|musclebound|muscleman|muscle man|mr\.? (?:universe|olympia)|rippling muscles|"
+        r"bulging (?:muscles|biceps)|big biceps|six-pack(?: abs)?|gym rat|gym bunny|body ?builder'?s? (?:body|physique)",
+        "very muscular",
+    ),
+    (r"hunk|adonis|stud|he-man|alpha male|beefcake", "muscular man"),
+    (r"hulking(?: brute)?|brute|ogre|hulk|juggernaut|man mountain|behemoth", "very strong and heavy man"),
+    (
+        r"rugby (?:forward|player|prop)|american footballer|football player|defensive end|heavyweight(?: boxer| champion)?|"
+        r"strongwoman|shot[- ]putter|bodyguard|security guard|blacksmith|docker|stevedore|navvy",
+        "strong and heavy",
+    ),
+    (
+        r"weak-looking|weakling|wimp|nerdy|bookish|unfit|no muscles?|limp|noodle arms|puny arms|delicate build",
+        "weak thin",
+    ),
+    (
+        r"crossfit(?:ter)?|decathlete|triathlete|rower|wrestler's build|commando|navy seal|firefighter's body|gladiator",
+        "muscular athletic",
+    ),
+    # Age.
+    (
+        r"(?:old age )?pensioner|centenarian|septuagenarian|nonagenarian|old[- ]timer|golden[- ]ager|grandparent|great-grand\w+|nan|nana|"
+        r"gran|grandad|granddad|grandma|in (?:his|her|their) (?:seventies|eighties|nineties|70s|80s|90s)|doddering|"
+        r"wizened|withered|hunched with age|long in the tooth|over the hill",
+        "very old person",
+    ),
+    (
+        r"ag(?:e)?ing|getting on(?: in years)?|greying|past (?:his|her|their) prime|in (?:his|her) sixties|middle-aged|mature",
+        "old",
+    ),
+    (r"schoolboy|choirboy|altar boy", "young boy"),
+    (r"schoolgirl|choirgirl|tomboy", "young girl"),
+    (
+        r"pupil|juvenile|minor|tween(?:ager)?|freshman|sophomore|pubescent|in (?:his|her|their) teens|sixteen|"
+        r"sixteen-year-old|1[3-9][- ]year[- ]old|baby-faced|stripling|cub scout",
+        "very young",
+    ),
+    # Sex.
+    (r"dude|gent|bro|husband|uncle|dad|daddy|brother|son|sir|mister|mr|guys|male figure|manly|butch", "man"),
+    (
+        r"damsel|dame|wife|aunt|mum|mom|mommy|sister|daughter|madam|mrs|ms|miss|heroine|womanly|ladylike|girly|busty|"
+        r"big[- ]breasted|buxom",
+        "woman",
+    ),
+    # Proportions.
+    (
+        r"long-limbed|legs for days|legs up to (?:here|there|(?:his|her|their) \w+)|mile-long legs|endless legs|all legs",
+        "long legs",
+    ),
+    (r"stumpy legs|stubby legs|dachshund legs|low-slung|legs too short", "short legs"),
+    (
+        r"v-shaped(?: torso| back| body)?|inverted triangle|swimmer's (?:build|shoulders|body)|shoulders like a \w+|"
+        r"strapping|quarterback shoulders",
+        "broad shoulders",
+    ),
+    (r"no shoulders|bottle[- ]shouldered|stooped narrow frame", "narrow shoulders"),
+    (
+        r"child-?bearing hips|ample hips|hippy build|full hips|broad in the beam|pear shape|big bottom(?:ed)?|big butt|thicc",
+        "wide hips",
+    ),
+    (r"boyish (?:hips|figure)|no hips|straight up and down|snake-hipped", "narrow hips"),
+    (r"coke[- ]bottle figure|corset(?:ed)? waist|tiny waist|wasp-waisted", "slim waist"),
+    (r"spare tyre|spare tire|muffin top|gut|paunch|bay window|apple-shaped|expecting|pregnant|with child", "big belly"),
+    # Nothing in particular.
+    (
+        r"nobody in particular|no one in particular|anybody|anyone|somebody|someone|whoever|an? everyman|joe average|"
+        r"(?:of |with )?(?:an? )?(?:average|medium|normal|regular|ordinary) (?:build|height|size|weight|body|figure|person|"
+        r"human|adult)",
+        "a person",
+    ),
     (r"fellow|bloke|chap|lad", "man"),
     (r"lass|gal", "girl"),
 )
