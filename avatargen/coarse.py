@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-import avatargen
 from avatargen import pipeline
 from avatargen.body.controls import asked_of
 from avatargen.body.measure import measure
@@ -22,6 +21,7 @@ from avatargen.core.files import write_whole
 from avatargen.core.progress import Reporter, Silent, Stopwatch
 from avatargen.core.runs import check_text, locked, slug, write_json
 from avatargen.core.values import Mesh, Shape
+from avatargen.core.version import VERSION
 from avatargen.export.gltf import encode_glb
 from avatargen.export.obj import encode_obj
 from avatargen.pipeline import Tools, load_tools
@@ -107,7 +107,7 @@ def generate_shape(
 def shape_record(text: str, shape: Shape, tools: Tools) -> dict[str, Any]:
     """Plain values: the body, its runners-up, and where both stand in the population."""
     return {
-        "avatargen": avatargen.__version__,
+        "avatargen": VERSION,
         "text": text,
         "seed": tools.settings.seed,
         "body": {"kind": tools.body.kind, "version": tools.body.version},
