@@ -79,12 +79,21 @@ def two_bone(
     """
     upper = np.linalg.norm(middle - root, axis=-1)
     lower = np.linalg.norm(tip - middle, axis=-1)
-    now, wanted = tip - root, target - root
-    length = np.linalg.norm(now, axis=-1)
+    wanted = target - root
     reach = np.clip(np.linalg.norm(wanted, axis=-1), np.abs(upper - lower) + 1e-4, (upper + lower) * stretch)
     axis = np.cross(middle - root, tip - middle)
     size = np.linalg.norm(axis, axis=-1, keepdims=True)
     straight = size[:, 0] < 0.02 * upper * lower
+    # What is nearly straight is made quite straight first: its own slight bend need not lie in the hinge's plane.
+    align = np.stack(
+        [
+            rotation_between(low, up) if s else np.eye(3)
+            for low, up, s in zip(tip - middle, middle - root, straight, strict=True)
+        ]
+    )
+    shin = np.einsum("tij,tj->ti", align, tip - middle)
+    now = middle - root + shin
+    length = np.linalg.norm(now, axis=-1)
     side = hinge - (hinge * now).sum(-1, keepdims=True) * now / np.maximum(length, 1e-9)[:, None] ** 2
     axis = np.where(
         straight[:, None],
@@ -101,11 +110,11 @@ def two_bone(
     # A larger interior angle straightens the limb: the upper bone turns about +axis, the lower one about -axis.
     first = _about(axis, at_root(length) - at_root(reach))
     second = first @ _about(axis, interior(length) - interior(reach))
-    bent = np.einsum("tij,tj->ti", first, middle - root) + np.einsum("tij,tj->ti", second, tip - middle)
+    bent = np.einsum("tij,tj->ti", first, middle - root) + np.einsum("tij,tj->ti", second, shin)
     swing = np.stack(
         [rotation_between(b, w) if np.linalg.norm(w) > 1e-6 else np.eye(3) for b, w in zip(bent, wanted, strict=True)]
     )
-    return swing @ first, swing @ second
+    return swing @ first, swing @ second @ align
 
 
 def _runs(on: np.ndarray) -> list[np.ndarray]:

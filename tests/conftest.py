@@ -8,10 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from avatargen.core.errors import MissingExtraError
 from avatargen.core.files import cache_dir, digest_file
 from avatargen.export.blender import blender_command, run_blender
+
+# Continuous integration tries the same examples every time; elsewhere each run tries new ones.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI", "").lower() in {"1", "true"}:
+    settings.load_profile("ci")
 
 TOOLS = Path(__file__).parents[1] / "tools"
 PROBE = Path(__file__).parent / "avatargen" / "export" / "blender_probe.py"
