@@ -29,6 +29,7 @@ from avatargen.core.files import cache_key, digest_file, write_whole
 from avatargen.core.progress import Reporter, Silent, Stopwatch
 from avatargen.core.runs import (
     Stored,
+    avatar_name,
     check_text,
     finished_stage,
     locked,
@@ -231,7 +232,7 @@ def _run(
         clip = pipeline.animated(made, avatar)
     _, joints = shape_body(tools.body, torch.from_numpy(shape.betas)[None].to(tools.device))
     delivery = Delivery(
-        name=slug(*texts.values()) if any(texts.values()) else "avatar",
+        name=avatar_name(texts),
         avatar=avatar,
         body=body,
         betas=shape.betas,

@@ -3,8 +3,9 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -39,6 +40,39 @@ def write_whole(path: Path, data: bytes) -> Path:
             part.unlink()
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     return path
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A new folder to fill, which takes the place of `folder` when the block ends, or vanishes if it fails.
+
+    The older one is moved aside and deleted only when the new one stands, so that one of the two is always there.
+
+    Raises:
+        OutputError: the folder cannot be written or the disk is full.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
+    except OSError as error:
+        why = error.strerror or error
+        raise OutputError(f"cannot write {folder}: {why}\n  Choose another folder with --out.") from error
+    new, old = part / "new", part / "old"
+    try:
+        new.mkdir(mode=0o755)
+        yield new
+        if folder.exists():
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+    except OSError as error:
+        raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def digest_bytes(data: bytes) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from avatargen.core.errors import BrokenFileError, InputError
 from avatargen.core.files import load_tensors
-from avatargen.core.runs import slug, unpack_motion, unpack_rigged, unpack_shape
+from avatargen.core.runs import avatar_name, unpack_motion, unpack_rigged, unpack_shape
 from avatargen.core.values import Motion, RiggedMesh, Shape
 
 
@@ -44,7 +44,7 @@ def read_finished(folder: Path) -> Finished:
     texts = record["texts"]
     return Finished(
         folder=folder,
-        name=slug(*texts.values()) if any(texts.values()) else "avatar",
+        name=avatar_name(texts),
         shape=_stage(folder, "shape", stages, unpack_shape),
         avatar=_stage(folder, "avatar", stages, unpack_rigged),
         motion=_stage(folder, "motion", stages, unpack_motion) if record.get("motion") else None,

@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,6 +58,11 @@ def slug(*texts: str | None) -> str:
         digest = hashlib.blake2b(whole.encode(), digest_size=3).hexdigest()
         name = f"{name[:_SLUG_LENGTH].strip('-')}-{digest}".strip("-")
     return name
+
+
+def avatar_name(texts: Mapping[str, str | None]) -> str:
+    """What the avatar of a run is called inside its files."""
+    return slug(*texts.values()) if any(texts.values()) else "avatar"
 
 
 @contextmanager

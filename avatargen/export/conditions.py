@@ -11,8 +11,6 @@ nothing, else 1 + the joint that moves the surface most).
 import colorsys
 import io
 import json
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,8 @@ from torch import Tensor
 from avatargen.body.posing import joint_transforms
 from avatargen.body.rigged import pose_rigged
 from avatargen.body.skeleton import a_pose
-from avatargen.core.errors import ConfigError, OutputError
+from avatargen.core.errors import ConfigError
+from avatargen.core.files import whole_folder
 from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.progress import Reporter, stage
 from avatargen.core.settings import ConditionSettings
@@ -185,29 +184,15 @@ def write_conditions(take: Take, folder: Path, settings: ConditionSettings, repo
         OutputError: the folder cannot be written.
     """
     frames, cameras = range(0, len(take.vertices), settings.every), cameras_of(take, settings)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
-    except OSError as error:
-        raise OutputError(f"cannot write {folder}: {error.strerror}\n  Choose another folder with --out.") from error
-    try:
-        part.chmod(0o755)
+    with whole_folder(folder) as part, stage(reporter, "controls", settings.views * len(frames)):
         (part / "cameras.json").write_text(json.dumps(_cameras_json(cameras, list(frames)), indent=1) + "\n")
-        with stage(reporter, "controls", settings.views * len(frames)):
-            for view in range(settings.views):
-                place = part / f"view_{view:02d}"
-                place.mkdir()
-                for frame in frames:
-                    for name, data in _files(take, frame, cameras[view]).items():
-                        (place / f"{frame:04d}_{name}").write_bytes(data)
-                    reporter.step()
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.rename(folder)
-    except OSError as error:
-        raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        for view in range(settings.views):
+            place = part / f"view_{view:02d}"
+            place.mkdir()
+            for frame in frames:
+                for name, data in _files(take, frame, cameras[view]).items():
+                    (place / f"{frame:04d}_{name}").write_bytes(data)
+                reporter.step()
     return folder
 
 

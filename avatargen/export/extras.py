@@ -1,6 +1,5 @@
 """What a film is wanted as besides MP4: without its texture, as PNG frames with a transparent ground, as a GIF."""
 
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -12,7 +11,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from avatargen.core.errors import OutputError
-from avatargen.core.files import write_whole
+from avatargen.core.files import whole_folder, write_whole
 from avatargen.core.progress import Reporter, Silent, stage
 from avatargen.core.settings import VideoSettings
 from avatargen.export.video import Shot, draw_in_order, drawing_threads, film
@@ -65,28 +64,14 @@ def write_frames(shot: Shot, folder: Path, settings: VideoSettings, reporter: Re
     Raises:
         OutputError: the folder cannot be written.
     """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
-        part.chmod(0o755)
-    except OSError as error:
-        why = error.strerror or error
-        raise OutputError(f"cannot write {folder}: {why}\n  Choose another folder with --out.") from error
-    try:
-        with stage(reporter or Silent(), f"{shot.name} frames", len(shot)):
-            drawn = draw_in_order(
-                lambda index: cut_out(shot, index, settings.supersample), len(shot), drawing_threads(settings)
-            )
-            for index, frame in enumerate(drawn):
-                Image.fromarray(frame).save(part / f"{index:04d}.png", compress_level=4)
-                (reporter or Silent()).step()
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.rename(folder)
-    except OSError as error:
-        raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    told = reporter or Silent()
+    with whole_folder(folder) as part, stage(told, f"{shot.name} frames", len(shot)):
+        drawn = draw_in_order(
+            lambda index: cut_out(shot, index, settings.supersample), len(shot), drawing_threads(settings)
+        )
+        for index, frame in enumerate(drawn):
+            Image.fromarray(frame).save(part / f"{index:04d}.png", compress_level=4)
+            told.step()
     return folder
 
 

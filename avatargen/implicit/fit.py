@@ -36,7 +36,7 @@ from avatargen.render.picture import render_mesh
 from avatargen.render.shading import Light, background, random_light
 from avatargen.render.volume import eikonal_loss
 
-_VERSION = 1
+_VERSION = 2
 _BACKGROUNDS = ("white", "black", "noise", "checker")
 # A network of a few million weights takes the squares of a checkerboard for limbs.
 _CALM_BACKGROUNDS = ("white", "black", "grey", "noise")

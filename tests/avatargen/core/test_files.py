@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from avatargen.core.errors import BrokenFileError, OutputError
-from avatargen.core.files import cache_key, load_tensors, save_tensors, write_whole
+from avatargen.core.files import cache_key, load_tensors, save_tensors, whole_folder, write_whole
 
 
 def test_a_file_appears_whole_and_leaves_nothing_beside_it(tmp_path):
@@ -54,3 +54,37 @@ def test_a_truncated_file_is_a_broken_file_error(tmp_path, cut):
 def test_a_cache_key_changes_with_each_part():
     keys = {cache_key(a=1, b=2), cache_key(a=1, b=3), cache_key(a=2, b=2), cache_key(a=1), cache_key(b=2, a=1)}
     assert len(keys) == 4
+
+
+def test_a_folder_appears_whole_in_place_of_the_older_one(tmp_path):
+    target = tmp_path / "maps"
+    for text in ("old", "new"):
+        with whole_folder(target) as part:
+            (part / "a.txt").write_text(text)
+            assert not target.exists() or (target / "a.txt").read_text() == "old"
+    assert (target / "a.txt").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["maps"]
+
+
+def test_a_folder_that_could_not_be_filled_leaves_the_older_one_and_nothing_else(tmp_path):
+    target = tmp_path / "maps"
+    target.mkdir()
+    (target / "a.txt").write_text("old")
+
+    def fill(failure: Exception) -> None:
+        with whole_folder(target) as part:
+            (part / "a.txt").write_text("new")
+            raise failure
+
+    with pytest.raises(ValueError, match="half"):
+        fill(ValueError("half"))
+    with pytest.raises(OutputError, match="maps"):
+        fill(OSError(28, "No space left on device"))
+    assert (target / "a.txt").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["maps"]
+
+
+def test_a_folder_below_a_file_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="--out"), whole_folder(tmp_path / "file" / "maps"):
+        pass
