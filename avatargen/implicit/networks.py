@@ -7,6 +7,7 @@ costs no second forward pass. Every layer is weight-normalised. Nothing here dep
 """
 
 import math
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -113,7 +114,7 @@ class SdfNetwork(nn.Module):
     def with_gradient(
         self, points: Float[Tensor, "n 3"]
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n c"], Float[Tensor, "n 3"]]:
-        """Distance, feature, and the distance's gradient in the point; differentiable in the weights, the gradient too."""
+        """Distance, feature, and the distance's gradient in the point; all three are differentiable in the weights."""
         found, before = self._sweep(points, keep=True)
         linears = self._layers()
         grad = linears[-1].weight()[:1].expand(len(points), -1)
@@ -150,9 +151,7 @@ class ColorNetwork(nn.Module):
     def __init__(self, feature: int, width: int, layers: int, generator: torch.Generator) -> None:
         super().__init__()
         sizes = [6 + feature] + [width] * layers
-        self.hidden = nn.ModuleList(
-            _drawn(fan_in, fan_out, generator) for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True)
-        )
+        self.hidden = nn.ModuleList(_drawn(fan_in, fan_out, generator) for fan_in, fan_out in pairwise(sizes))
         self.base = _drawn(sizes[-1], 3, generator)
         self.style = _drawn(sizes[-1], 3, generator)
 
