@@ -26,13 +26,13 @@ from avatargen.core.characters import Description, describe
 from avatargen.core.config import load_settings, to_tree
 from avatargen.core.errors import InputError
 from avatargen.core.files import cache_key, digest_file, write_whole
+from avatargen.core.locks import Hold, locked
 from avatargen.core.progress import Reporter, Silent, Stopwatch
 from avatargen.core.runs import (
     Stored,
     avatar_name,
     check_text,
     finished_stage,
-    locked,
     pack_motion,
     pack_rigged,
     pack_shape,
@@ -43,7 +43,9 @@ from avatargen.core.runs import (
     write_json,
 )
 from avatargen.core.settings import Settings
+from avatargen.core.stopping import left
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape
+from avatargen.evaluate.report import short_report
 from avatargen.export.files import Delivery
 from avatargen.implicit.fit import Pictures
 from avatargen.mesh.levels import levels_of_detail
@@ -158,8 +160,8 @@ def generate(
             pass
     # Names of bodies, models and devices are checked before the folder is made.
     tools = _timed("load", seconds, lambda: load_tools(settings, told))
-    with locked(folder):
-        return _run(texts, looks, pictures, tools, quality, folder, resume, seconds)
+    with locked(folder) as hold:
+        return _run(texts, looks, pictures, tools, quality, hold, resume, seconds)
 
 
 def _pictured(settings: Settings) -> list[str]:
@@ -173,10 +175,11 @@ def _run(
     pictures: Pictures | None,
     tools: Tools,
     quality: str,
-    folder: Path,
+    hold: Hold,
     resume: bool,
     seconds: dict[str, float],
 ) -> Result:
+    folder = hold.folder
     clock, settings, told = Stopwatch(), tools.settings, tools.reporter
     told.note(
         f"guidance: {tools.guidance.name}   body: {tools.body.kind}   device: {tools.device}   seed: {settings.seed}"
@@ -186,14 +189,13 @@ def _run(
     base, stages = _base_key(tools), {}
 
     def kept(name: str, inputs: object, make: Callable[[], T], pack: Callable[[T], Stored], unpack: Any) -> T:
-        key = stages[name] = cache_key(stage=name, base=base, inputs=inputs)
-        return _timed(
+        key = cache_key(stage=name, base=base, inputs=inputs)
+        value, stages[name] = _timed(
             name,
             seconds,
-            lambda: finished_stage(
-                folder, name, key, resume=resume, make=make, pack=pack, unpack=unpack, reporter=told
-            ),
+            lambda: finished_stage(hold, name, key, resume=resume, make=make, pack=pack, unpack=unpack, reporter=told),
         )
+        return value
 
     figure = pipeline.figure_text(texts["shape"], looks.text if looks else None, tools)
     if figure != texts["shape"]:
@@ -213,7 +215,8 @@ def _run(
             checkpoint.unlink(missing_ok=True)
         field_ = pipeline.sculpt(looks.text, shape, tools, checkpoint, pictures)
         rigged = pipeline.finish_mesh(field_, shape, tools)
-        checkpoint.unlink(missing_ok=True)
+        if not left():  # what was stopped early goes on from there
+            checkpoint.unlink(missing_ok=True)
         return rigged
 
     avatar = kept("avatar", look_inputs, make_avatar, pack_rigged, unpack_rigged)
@@ -246,13 +249,15 @@ def _run(
         levels=levels_of_detail(avatar, settings.mesh),
     )
     files = _timed("export", seconds, lambda: pipeline.deliver(delivery, folder, tools))
+    hold.check()
     if shape.candidates:
         write_whole(folder / "shape_candidates.png", pipeline.candidates_picture(figure or "", shape, tools))
         files["shape_candidates.png"] = "the coarse body and its runners-up"
     seconds["total"] = clock.seconds + seconds["load"]
     files["run.json"] = "texts, settings, versions, timings, scores, licences"
     record = _record(texts, looks, figure, tools, quality, shape, avatar, clip, files, seconds)
-    record["stages"] = stages
+    record["evaluation"] = short_report(looks.text if looks else None, shape, avatar, clip, tools.body.to("cpu"))
+    record["stages"], record["left_undone"] = stages, list(left())
     write_json(folder / "run.json", record)
     told.note(f"wrote {folder}/ in {clock.seconds:.0f} s:")
     for name, what in files.items():

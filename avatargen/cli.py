@@ -4,6 +4,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from avatargen.api import Result
+    from avatargen.core.progress import Reporter
 
 _EPILOG = """\
 examples:
@@ -19,6 +24,7 @@ other commands:
   avatargen export RUN --format fbx,usd --skeleton mixamo  a finished run in other formats (avatargen export --help)
   avatargen animate RUN dance.bvh walk.npz                any motions on a finished avatar (avatargen animate --help)
   avatargen batch characters.csv --out gallery            a table of characters, with an index page
+  avatargen evaluate RUN...                               honest figures of finished runs, as a page and JSON
   avatargen doctor                                        what works on this machine, and what to do about the rest
   avatargen models list|path|fetch [NAME]                 CLIP weights: which there are, and where
   avatargen train {shape,guidance} ...                    train a shipped model again
@@ -130,6 +136,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _guarded(lambda: _inquire(arguments))
     if arguments[:1] in (["export"], ["animate"]):
         return _guarded(lambda: _convert(arguments))
+    if arguments[:1] == ["evaluate"]:
+        return _guarded(lambda: _evaluate(arguments[1:]))
     if arguments[:1] == ["shape"]:
         asked = build_shape_parser().parse_args(arguments[1:])
         return _guarded(lambda: _shape(asked))
@@ -149,8 +157,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _generate(args: argparse.Namespace) -> int:
     from avatargen.api import generate
     from avatargen.core.progress import Silent, Terminal
+    from avatargen.core.stopping import left, listening
 
-    result = generate(
+    with listening("avatargen: stopping with what there is; Ctrl-C again to stop at once"):
+        result = _generated(args, generate, Silent() if args.quiet else Terminal())
+        undone = left()
+    print(result.folder)
+    if undone:
+        print(
+            f"avatargen: stopped early ({', '.join(undone)}); the files above are good as far as they go, "
+            "and the same command with --resume goes on",
+            file=sys.stderr,
+        )
+    return 130 if undone else 0
+
+
+def _generated(args: argparse.Namespace, generate: Callable[..., "Result"], reporter: "Reporter") -> "Result":
+    return generate(
         args.shape,
         args.appearance,
         args.motion,
@@ -164,10 +187,8 @@ def _generate(args: argparse.Namespace) -> int:
         config=args.config,
         overrides=[*_overrides(args), *_mesh(args), *_pictures(args)],
         resume=args.resume,
-        reporter=Silent() if args.quiet else Terminal(),
+        reporter=reporter,
     )
-    print(result.folder)
-    return 0
 
 
 def _batch(arguments: Sequence[str]) -> int:
@@ -188,6 +209,14 @@ def _convert(arguments: Sequence[str]) -> int:
     from avatargen.commands.convert import main as convert
 
     for path in convert(arguments):
+        print(path)
+    return 0
+
+
+def _evaluate(arguments: Sequence[str]) -> int:
+    from avatargen.commands.evaluate import main as evaluate
+
+    for path in evaluate(arguments):
         print(path)
     return 0
 
@@ -253,8 +282,9 @@ def _train(arguments: Sequence[str]) -> int:
 
 
 def _guarded(work: Callable[[], int]) -> int:
-    """Run `work`; a user's error becomes a message and exit code 2 instead of a traceback."""
+    """Run `work`; a user's error, or the machine's, becomes a message and exit code 2 instead of a traceback."""
     from avatargen.core.errors import AvatarGenError
+    from avatargen.core.failures import machine_failure
 
     try:
         return work()
@@ -264,6 +294,12 @@ def _guarded(work: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("avatargen: stopped; run the same command with --resume to go on", file=sys.stderr)
         return 130
+    except Exception as error:
+        said = machine_failure(error)
+        if said is None:
+            raise
+        print(f"avatargen: {said}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

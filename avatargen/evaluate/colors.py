@@ -1,0 +1,105 @@
+"""Does each part that the text gives a color have that color on the finished mesh?
+
+Nothing here looks at a picture through a model: colors are read off the texture, and parts off the body underneath.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Integer
+
+from avatargen.body.model import BodyModel
+from avatargen.body.posing import shape_body
+from avatargen.core.values import Mesh, RiggedMesh, Shape
+from avatargen.guidance.embedded.colors import lab_from_srgb
+from avatargen.guidance.embedded.reader import read
+from avatargen.guidance.embedded.slots import SLOTS
+from avatargen.mesh.clean import face_areas, vertex_normals
+from avatargen.mesh.nearest import Surface, nearest_facing
+from avatargen.training.slot_labels import face_slots
+
+BASIC: dict[str, tuple[int, int, int]] = {
+    "red": (204, 20, 20), "orange": (240, 120, 16), "yellow": (245, 215, 20), "green": (20, 140, 45),
+    "blue": (25, 70, 205), "purple": (115, 25, 160), "pink": (240, 115, 170), "brown": (110, 65, 32),
+    "black": (16, 16, 18), "white": (245, 245, 245), "grey": (128, 128, 128),
+}  # fmt: skip
+"""The eleven basic color terms (Berlin and Kay, 1969) as sRGB."""
+
+_JUDGED = (
+    "hair", "chest", "belly", "back", "pelvis", "upper_arms", "forearms", "hands", "thighs", "shins", "feet",
+)  # fmt: skip
+"""Slots large enough to be told by eye; small ones (belt, lips) are not counted."""
+_NEAR = 18.0
+"""Distance in Lab within which the asked color itself counts as met, whatever basic color is nearest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartColor:
+    """A part that a text gives a color, and what it has."""
+
+    part: str
+    asked: str
+    got: str
+    right: bool
+
+
+def nearest_basic(rgb: Float[np.ndarray, "3"]) -> str:
+    """The basic color nearest in CIE Lab to an sRGB color in 0..1."""
+    return list(BASIC)[int(_distance(rgb, np.array(list(BASIC.values())) / 255.0).argmin())]
+
+
+def part_colors(text: str, avatar: RiggedMesh, shape: Shape, body: BodyModel) -> list[PartColor]:
+    """Every judged part that `text` gives one color, with the color it has on average; empty where none is named.
+
+    A part is right if its mean color is nearest to the same basic color as the asked one, or is within 18 units of it
+    in Lab (beige is as near to white as to brown). Patterns of several colors are not judged.
+    """
+    asked = {slot: paint[0][0] for slot, (paint, _) in read(text).colors.items() if len(paint) == 1}
+    if body.parts is None or not asked:
+        return []
+    slots = _slots_of(avatar.mesh, shape, body)
+    colors, area = face_colors(avatar.mesh), face_areas(avatar.mesh)
+    found = []
+    for slot in _JUDGED:
+        there = slots == SLOTS.index(slot)
+        if slot not in asked or not there.any():
+            continue
+        mean = np.average(colors[there], axis=0, weights=area[there])
+        wanted = np.array(asked[slot], dtype=np.float64) / 255.0
+        name, got = nearest_basic(wanted), nearest_basic(mean)
+        right = name == got or float(_distance(mean, wanted[None])[0]) < _NEAR
+        found.append(PartColor(part=slot, asked=name, got=got, right=right))
+    return found
+
+
+def face_colors(mesh: Mesh) -> Float[np.ndarray, "f 3"]:
+    """SRGB in the middle of each face, 0..1; mid-grey where the mesh has neither texture nor colors."""
+    if mesh.texture is not None and mesh.uvs is not None and mesh.uv_faces is not None:
+        height, width = mesh.texture.shape[:2]
+        middle = mesh.uvs[mesh.uv_faces].mean(1)
+        column = np.clip((middle[:, 0] * width).astype(int), 0, width - 1)
+        row = np.clip(((1.0 - middle[:, 1]) * height).astype(int), 0, height - 1)
+        return mesh.texture[row, column].astype(np.float64) / 255.0
+    if mesh.vertex_colors is not None:
+        return mesh.vertex_colors[mesh.faces].mean(1).astype(np.float64)
+    return np.full((len(mesh.faces), 3), 0.5)
+
+
+def _slots_of(mesh: Mesh, shape: Shape, body: BodyModel) -> Integer[np.ndarray, " f"]:
+    """The slot of the place on the body's skin that lies under each face; both in T-pose on y = 0."""
+    with torch.no_grad():
+        shaped, _ = shape_body(body, torch.from_numpy(np.asarray(shape.betas, dtype=np.float32))[None])
+    points = shaped[0].cpu().numpy().astype(np.float64)
+    points[:, 1] -= points[:, 1].min()
+    skin = Mesh(vertices=points, faces=body.faces.cpu().numpy())
+    corners = mesh.vertices[mesh.faces].astype(np.float64)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-20)
+    surface = Surface(vertices=points, normals=vertex_normals(skin), faces=skin.faces)
+    return face_slots(body)[nearest_facing(corners.mean(1), normals, surface).face]
+
+
+def _distance(rgb: np.ndarray, table: np.ndarray) -> np.ndarray:
+    lab = lab_from_srgb(torch.from_numpy(np.concatenate([np.asarray(rgb)[None], table]))).numpy()
+    return np.linalg.norm(lab[1:] - lab[0], axis=1)

@@ -1,0 +1,50 @@
+"""Figures of finished runs: in run.json, and by `avatargen evaluate`."""
+
+import json
+
+import pytest
+
+from avatargen.cli import main
+from avatargen.core.errors import InputError
+from avatargen.judged import evaluate_runs
+
+
+def test_every_run_holds_its_own_short_report(finished):
+    found = json.loads((finished.folder / "run.json").read_text())["evaluation"]
+    assert found["mesh"]["faces"] == len(finished.avatar.mesh.faces)
+    assert found["mesh"]["open_edges"] == found["mesh"]["non_manifold_edges"] == 0
+    assert found["rig"]["bones_per_vertex"] <= 4
+    assert {part["part"] for part in found["part_colors"]} >= {"chest", "hands", "feet"}
+    assert found["motion"]["foot_skate"] <= 1.0
+
+
+def test_evaluate_writes_a_page_and_figures(finished, tmp_path, capsys):
+    record = json.loads((finished.folder / "run.json").read_text())
+    assert main(["evaluate", str(finished.folder), str(finished.folder), "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "evaluation.html"), str(tmp_path / "evaluation.json")]
+    report = json.loads((tmp_path / "evaluation.json").read_text())
+    run = report["runs"][0]
+    assert run["texts"] == record["texts"]
+    assert run["judges"]["guiding"]["version"] == record["guidance"]["version"]
+    assert 1 <= run["judges"]["guiding"]["textured"]["rank"] <= run["judges"]["guiding"]["textured"]["among"]
+    assert run["validator"].get("errors", 0) == run["validator"].get("warnings", 0) == 0
+    assert run["mesh"]["crossing_faces"] < 0.001 * run["mesh"]["faces"]
+    assert report["diversity"] == [{"texts": "appearance: Saitama; motion: punching; shape: tall", "seeds": [0, 0],
+                                    "joint_distance": 0.0}]  # fmt: skip
+    page = (tmp_path / "evaluation.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 2
+    assert "http" not in page  # it loads nothing
+
+
+@pytest.mark.parametrize("words", [["nowhere"], ["nowhere", "--distractors", "missing.txt"]])
+def test_evaluate_says_what_is_missing(words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", *words]) == 2
+    assert "nowhere" in (said := capsys.readouterr().err) or "missing.txt" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_judge_is_told(finished, tmp_path):
+    with pytest.raises(InputError, match="nobody"):
+        evaluate_runs([finished.folder], tmp_path / "report", judge="nobody")
+    assert not (tmp_path / "report").exists()
