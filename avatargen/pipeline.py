@@ -33,6 +33,7 @@ from avatargen.guidance.prompts import with_build
 from avatargen.implicit.avatar import AvatarField
 from avatargen.implicit.fit import Pictures, fit_avatar
 from avatargen.mesh.finish import check_mesh, mesh_from_field
+from avatargen.implicit.slope import smooth_slope
 from avatargen.mesh.rig import rig_own_mesh, rig_to_body
 from avatargen.mesh.texture import fill_texture, rasterize_uvs
 from avatargen.render.cameras import orbit
@@ -226,6 +227,7 @@ def finish_mesh(field: AvatarField, shape: Shape, tools: Tools) -> RiggedMesh:
         tools.reporter,
         lambda points, face, bary: _colors_on(field, points, face, bary),
     )
+        lambda points: smooth_slope(field, points),
     with stage(tools.reporter, "rigging", 1):
         rig = rig_own_mesh if tools.settings.mesh.topology == "template" else rig_to_body
         rigged = rig(textured, tools.body, betas[0], pose)

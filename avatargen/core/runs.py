@@ -143,6 +143,8 @@ def unpack_shape(tensors: dict[str, torch.Tensor], extra: dict[str, Any]) -> Sha
     )
 
 
+        "normal_map": mesh.normal_map,
+        "occlusion": mesh.occlusion,
 def pack_rigged(rigged: RiggedMesh) -> Stored:
     """A rigged mesh as tensors and plain values."""
     mesh = rigged.mesh

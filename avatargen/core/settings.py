@@ -259,6 +259,10 @@ class ExportSettings:
 class VideoSettings:
     """Pictures and videos."""
 
+    normal_map: bool = False
+    """Bake what the decimated mesh lost of the surface into a normal map; for GLB, VRM, OBJ and Blender's formats."""
+    occlusion: bool = False
+    """Bake how much of the sky each place sees within 12 cm (ambient occlusion); for GLB and VRM."""
     width: int = 1280
     """Of a video, in pixels; even."""
     height: int = 720

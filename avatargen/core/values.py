@@ -30,6 +30,10 @@ class Mesh:
     uv_faces: Integer[np.ndarray, "f 3"] | None = None
     texture: UInt8[np.ndarray, "h w 3"] | None = None
     """sRGB base color; row 0 is the top of the image."""
+    normal_map: UInt8[np.ndarray, "nh nw 3"] | None = None
+    """Normals in tangent space (x along u, y along v up, z outward), -1..1 stored as 0..255; row 0 is the top."""
+    occlusion: UInt8[np.ndarray, "oh ow"] | None = None
+    """How much of the sky each texel sees, 255 in the open, linear; row 0 is the top."""
     vertex_colors: Float[np.ndarray, "v 3"] | None = None
 
     def __post_init__(self) -> None:
@@ -40,6 +44,7 @@ class Mesh:
         _check((self.uvs is None) == (self.uv_faces is None), "uvs and uv_faces come together")
         if self.uv_faces is not None:
             _check(self.uv_faces.shape == self.faces.shape, "uv_faces needs one row per face")
+        _check(self.uvs is not None or (self.normal_map is None and self.occlusion is None), "baked maps need uvs")
         if self.vertex_colors is not None:
             _check(self.vertex_colors.shape == self.vertices.shape, "vertex_colors needs one row per vertex")
 

@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Integer, UInt8
 
 from avatargen.core.errors import InputError
 from avatargen.core.rotations import quat_from_matrix
@@ -204,6 +204,8 @@ def _add_mesh(file: _File, mesh: Mesh, weights: np.ndarray | None, name: str) ->
     if split.uvs is not None:
         flipped = np.stack((split.uvs[:, 0], 1.0 - split.uvs[:, 1]), axis=1)
         attributes["TEXCOORD_0"] = file.add_accessor(flipped, FLOAT, "VEC2", target=VERTEX_DATA)
+    if split.tangents is not None:
+        attributes["TANGENT"] = file.add_accessor(split.tangents, FLOAT, "VEC4", target=VERTEX_DATA)
     if mesh.vertex_colors is not None and not has_texture(mesh):
         linear = linear_from_srgb(torch.from_numpy(np.clip(mesh.vertex_colors.astype(np.float64), 0, 1))).numpy()
         colors = np.concatenate((linear, np.ones((len(linear), 1))), axis=1)
@@ -222,15 +224,26 @@ def _add_mesh(file: _File, mesh: Mesh, weights: np.ndarray | None, name: str) ->
 
 
 def _add_material(file: _File, mesh: Mesh, name: str) -> int:
+    material: dict[str, Any] = {"name": name}
     surface: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 0.8}
     if mesh.texture is not None and has_texture(mesh):
-        view = file.add_view(encode_png(mesh.texture))
-        image = file.add("images", {"name": f"{name}_basecolor", "mimeType": "image/png", "bufferView": view})
+        surface = {"baseColorTexture": {"index": _add_texture(file, mesh.texture, f"{name}_basecolor")}, **surface}
+    material["pbrMetallicRoughness"] = surface
+    if mesh.normal_map is not None:
+        material["normalTexture"] = {"index": _add_texture(file, mesh.normal_map, f"{name}_normal")}
+    if mesh.occlusion is not None:
+        material["occlusionTexture"] = {"index": _add_texture(file, mesh.occlusion, f"{name}_occlusion")}
+    return file.add("materials", material | {"doubleSided": False})
+
+
+def _add_texture(file: _File, picture: UInt8[np.ndarray, "..."], name: str) -> int:
+    """A picture inside the file; all share the one sampler."""
+    view = file.add_view(encode_png(picture))
+    image = file.add("images", {"name": name, "mimeType": "image/png", "bufferView": view})
+    if "samplers" not in file.document:
         # The atlas has gutters and does not tile.
-        sampler = {"magFilter": LINEAR, "minFilter": MIPMAPPED, "wrapS": CLAMP, "wrapT": CLAMP}
-        texture = file.add("textures", {"source": image, "sampler": file.add("samplers", sampler)})
-        surface = {"baseColorTexture": {"index": texture}, **surface}
-    return file.add("materials", {"name": name, "pbrMetallicRoughness": surface, "doubleSided": False})
+        file.add("samplers", {"magFilter": LINEAR, "minFilter": MIPMAPPED, "wrapS": CLAMP, "wrapT": CLAMP})
+    return file.add("textures", {"source": image, "sampler": 0})
 
 
 def _add_skin(file: _File, skeleton: Skeleton, name: str) -> int:

@@ -20,7 +20,11 @@ def encode_obj(mesh: Mesh, name: str = "avatar") -> dict[str, bytes]:
     if mesh.texture is not None and has_texture(mesh):
         files[f"{name}.png"] = encode_png(mesh.texture)
         material = (f"newmtl {name}", "Ka 0 0 0", "Kd 1 1 1", "Ks 0 0 0", "Pr 0.8", "Pm 0", "d 1", "illum 1")
-        files[f"{name}.mtl"] = "\n".join((*material, f"map_Kd {name}.png", "")).encode()
+        pictures = [f"map_Kd {name}.png"]
+        if mesh.normal_map is not None:
+            files[f"{name}_normal.png"] = encode_png(mesh.normal_map)
+            pictures.append(f"norm {name}_normal.png")
+        files[f"{name}.mtl"] = "\n".join((*material, *pictures, "")).encode()
         lines.append(f"mtllib {name}.mtl")
     lines.append(f"o {name}")
     points = mesh.vertices

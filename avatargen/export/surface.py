@@ -10,6 +10,7 @@ from PIL import Image
 
 from avatargen.core.values import Mesh
 from avatargen.render.shading import vertex_normals
+from avatargen.render.tangents import corner_tangents
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,6 +22,8 @@ class SplitMesh:
     uvs: Float[np.ndarray, "n 2"] | None
     """v up, as in `Mesh`."""
     faces: Integer[np.ndarray, "f 3"]
+    tangents: Float[np.ndarray, "n 4"] | None = None
+    """For a normal map, as glTF has them: unit, and the sign of the bitangent."""
 
 
 def split_at_seams(mesh: Mesh) -> SplitMesh:
@@ -38,10 +41,16 @@ def split_at_seams(mesh: Mesh) -> SplitMesh:
         source, corner = np.unique(faces, return_inverse=True)
         return SplitMesh(source=source, uvs=None, faces=corner.reshape(-1, 3))
     uv_faces = mesh.uv_faces.astype(np.int64)[kept]
-    key = faces * len(mesh.uvs) + uv_faces
-    pairs, corner = np.unique(key, return_inverse=True)
+    key, tangents = faces * len(mesh.uvs) + uv_faces, None
+    if mesh.normal_map is not None:
+        tangents = corner_tangents(mesh.vertices, smooth_normals(mesh), faces, mesh.uvs, uv_faces)
+        # where a chart is folded over, a vertex has two tangents
+        key = key * 2 + (tangents[..., 3] < 0)
+    pairs, first, corner = np.unique(key, return_index=True, return_inverse=True)
+    if tangents is not None:
+        tangents, pairs = tangents.reshape(-1, 4)[first], pairs // 2
     source, uv = np.divmod(pairs, len(mesh.uvs))
-    return SplitMesh(source=source, uvs=mesh.uvs[uv], faces=corner.reshape(-1, 3))
+    return SplitMesh(source=source, uvs=mesh.uvs[uv], faces=corner.reshape(-1, 3), tangents=tangents)
 
 
 def smooth_normals(mesh: Mesh) -> Float[np.ndarray, "v 3"]:
@@ -78,7 +87,7 @@ def colors_of(mesh: Mesh) -> Float[np.ndarray, "v 3"] | None:
     return np.stack(sums, axis=1) / count[:, None]
 
 
-def encode_png(picture: UInt8[np.ndarray, "h w 3"]) -> bytes:
+def encode_png(picture: UInt8[np.ndarray, "h w 3"] | UInt8[np.ndarray, "h w"]) -> bytes:
     """PNG without any metadata, so that equal pictures give equal bytes."""
     stream = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture)).save(stream, format="PNG", compress_level=4)

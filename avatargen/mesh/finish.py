@@ -12,6 +12,7 @@ from avatargen.core.progress import Reporter, Silent, stage
 from avatargen.core.settings import MeshSettings
 from avatargen.core.values import Mesh
 from avatargen.mesh.clean import clean_surface
+from avatargen.mesh.detail import with_detail
 from avatargen.mesh.extract import extract_surface
 from avatargen.mesh.magnify import Focus
 from avatargen.mesh.template import onto_surface
@@ -44,6 +45,7 @@ def mesh_from_field(
     settings: MeshSettings,
     reporter: Reporter | None = None,
     color_on: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
+    slope: Callable[[Tensor], Tensor] | None = None,
 ) -> Mesh:
     """One textured mesh of a field: closed (scan), or with the body's own vertices and faces (template).
 
@@ -57,6 +59,7 @@ def mesh_from_field(
         reporter: told each of the steps.
         color_on: as `color`, of points whose face of `start` and place on it [n, 3] are known (template only): exact
             where two parts nearly touch, as lids and eyes do.
+        slope: points [n, 3] of the surface to its unit normals, for the normal map; None: the gradient of `sdf`.
     """
     reporter = reporter or Silent()
     if settings.topology == "template":
@@ -66,7 +69,7 @@ def mesh_from_field(
             focus = focus_of(start, joints, settings.face_gain)[:1]
             done = bake(moved, color, settings, sdf=sdf, focus=focus, color_on=color_on)
             reporter.step()
-        return done
+        return with_detail(done, sdf, moved, settings, slope)
     with stage(reporter, "meshing", 3):
         raw = extract_surface(
             sdf,
@@ -80,7 +83,8 @@ def mesh_from_field(
         focus = focus_of(start, joints, settings.face_gain)
         small = clean_surface(raw, settings.faces, settings.smoothing, focus, sdf)
         reporter.step()
-        done = bake(small, color, settings, sdf=sdf, focus=focus[:1])
+        painted = bake(small, color, settings, sdf=sdf, focus=focus[:1])
+        done = with_detail(painted, sdf, raw, settings, slope)
         reporter.step()
     return done
 

@@ -29,6 +29,17 @@ def read(source: str, fps: float):
     return bpy.context.scene
 
 
+def tangents_of(mesh) -> list:
+    """Place (3), UV (2), tangent (3) and sign of the bitangent of every corner, as Blender works them out."""
+    data = mesh.data
+    data.calc_tangents()
+    uvs = data.uv_layers.active.data
+    return [
+        [*data.vertices[loop.vertex_index].co, *uvs[loop.index].uv, *loop.tangent, loop.bitangent_sign]
+        for loop in data.loops
+    ]
+
+
 def main() -> None:
     job = json.loads(sys.argv[-1])
     scene = read(job["source"], job["fps"])
@@ -46,6 +57,12 @@ def main() -> None:
         for link in (material.node_tree.links if material else ())
         if link.to_socket.name == "Base Color" and link.from_node.type == "TEX_IMAGE"
     ]
+    bumps = [
+        link.from_node.image.name
+        for material in mesh.data.materials
+        for link in (material.node_tree.links if material else ())
+        if link.to_node.type == "NORMAL_MAP" and link.from_node.type == "TEX_IMAGE"
+    ]
     report = {
         "objects": sorted((o.type, o.name) for o in scene.objects),
         "bones": {b.name: b.parent.name if b.parent else None for b in bones},
@@ -54,6 +71,8 @@ def main() -> None:
         "fps": scene.render.fps,
         "images": images,
         "base_color_images": links,
+        "normal_images": bumps,
+        "tangents": tangents_of(mesh) if bumps else [],
         "modifiers": [m.type for m in mesh.modifiers],
         "groups": [g.name for g in mesh.vertex_groups],
         "uv_layers": len(mesh.data.uv_layers),
