@@ -215,8 +215,7 @@ def _run(
             checkpoint.unlink(missing_ok=True)
         field_ = pipeline.sculpt(looks.text, shape, tools, checkpoint, pictures)
         rigged = pipeline.finish_mesh(field_, shape, tools)
-        if not left():  # what was stopped early goes on from there
-            checkpoint.unlink(missing_ok=True)
+        _done_with(checkpoint)
         return rigged
 
     avatar = kept("avatar", look_inputs, make_avatar, pack_rigged, unpack_rigged)
@@ -272,6 +271,11 @@ def _run(
         files=files,
         seconds=seconds,
     )
+
+
+def _done_with(checkpoint: Path) -> None:
+    if not left():  # what was stopped early goes on from there
+        checkpoint.unlink(missing_ok=True)
 
 
 def _timed(name: str, seconds: dict[str, float], work: Callable[[], T]) -> T:

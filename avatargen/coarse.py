@@ -18,8 +18,9 @@ from avatargen.body.measure import measure
 from avatargen.core.config import load_settings, to_tree
 from avatargen.core.errors import InputError
 from avatargen.core.files import write_whole
+from avatargen.core.locks import locked
 from avatargen.core.progress import Reporter, Silent, Stopwatch
-from avatargen.core.runs import check_text, locked, slug, write_json
+from avatargen.core.runs import check_text, slug, write_json
 from avatargen.core.values import Mesh, Shape
 from avatargen.core.version import VERSION
 from avatargen.export.gltf import encode_glb

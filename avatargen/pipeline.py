@@ -21,6 +21,7 @@ from avatargen.body.skeleton import a_pose
 from avatargen.core.errors import InputError
 from avatargen.core.progress import Reporter, Silent, stage
 from avatargen.core.settings import Settings
+from avatargen.core.stopping import leave
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape, Skeleton
 from avatargen.export.conditions import check_conditions, condition_maps
 from avatargen.export.files import Delivery, write_delivery
@@ -32,8 +33,8 @@ from avatargen.guidance.model import Guidance
 from avatargen.guidance.prompts import with_build
 from avatargen.implicit.avatar import AvatarField
 from avatargen.implicit.fit import Pictures, fit_avatar
-from avatargen.mesh.finish import check_mesh, mesh_from_field
 from avatargen.implicit.slope import smooth_slope
+from avatargen.mesh.finish import check_mesh, mesh_from_field
 from avatargen.mesh.rig import rig_own_mesh, rig_to_body
 from avatargen.mesh.texture import fill_texture, rasterize_uvs
 from avatargen.render.cameras import orbit
@@ -226,8 +227,8 @@ def finish_mesh(field: AvatarField, shape: Shape, tools: Tools) -> RiggedMesh:
         tools.settings.mesh,
         tools.reporter,
         lambda points, face, bary: _colors_on(field, points, face, bary),
-    )
         lambda points: smooth_slope(field, points),
+    )
     with stage(tools.reporter, "rigging", 1):
         rig = rig_own_mesh if tools.settings.mesh.topology == "template" else rig_to_body
         rigged = rig(textured, tools.body, betas[0], pose)
@@ -247,7 +248,7 @@ def deliver(delivery: Delivery, folder: Path, tools: Tools) -> dict[str, str]:
     """Write every file of a finished avatar into `folder`; returns file name -> what it is."""
     written = write_delivery(delivery, folder, tools.settings.video, tools.reporter)
     conditions = tools.settings.conditions
-    if conditions.write:
+    if conditions.write and not leave("controls"):
         condition_maps(delivery.avatar, delivery.motion, folder / "controls", conditions, tools.reporter)
         written["controls/"] = "maps for image models: OpenPose, depth, normals, parts, cameras"
     return written

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avatargen.core.errors import AvatarGenError, ConfigError, InputError
+from avatargen.core.failures import machine_failure
 
 if TYPE_CHECKING:
     from avatargen.body.model import BodyModel
@@ -34,6 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("motiongen: interrupted", file=sys.stderr)
         return 130
+    except Exception as error:
+        said = machine_failure(error)
+        if said is None:
+            raise
+        print(f"motiongen: {said}", file=sys.stderr)
+        return 2
 
 
 def _generate(given: list[str]) -> int:

@@ -15,6 +15,8 @@ from torch import Tensor
 from avatargen.core.progress import Reporter, stage
 from avatargen.core.rotations import sixd_from_matrix
 from avatargen.core.settings import MotionSettings
+from avatargen.core.steady import SafeSteps
+from avatargen.core.stopping import leave
 from avatargen.guidance.losses import similarity_loss
 from avatargen.guidance.model import Guidance
 from motiongen.candidates import Candidates
@@ -100,8 +102,9 @@ def optimise(
     optimizer = torch.optim.Adam([latents], lr=settings.latent_rate)
     frame_rows = steady_frames(frames, settings.score_frames)
     before = picture_scores(vae, starts, goal.text, guidance, puppet, frames, frame_rows, settings.score_views)
+    steps, step = SafeSteps(optimizer), 0
     with stage(reporter, "motion", settings.steps):
-        for step in range(settings.steps):
+        while step < settings.steps and not leave(f"motion after {step} of {settings.steps} steps"):
             clip = vae.motion(latents, frames)
             losses = _losses(clip, latents, starts, goal, vae, settings)
             total = losses.sum()
@@ -109,10 +112,16 @@ def optimise(
                 total = total + settings.guidance_weight * settings.guidance_every * _seen(
                     clip, goal, guidance, puppet, settings, generator
                 )
-            optimizer.zero_grad()
-            total.backward()
-            optimizer.step()
-            reporter.step(1, loss=float(total.detach()) / len(starts))
+            loss = float(total.detach()) / len(starts)
+            if steps.take(total):
+                step += 1
+                reporter.step(1, loss=loss)
+                continue
+            if steps.hopeless:
+                reporter.note("the optimisation keeps failing; its last good state is used")
+                break
+            reporter.note(f"the loss of step {step + 1} is {loss:.3g}: back to a good state, on at half the rate")
+    steps.finish()
     final = latents.detach()
     after = picture_scores(vae, final, goal.text, guidance, puppet, frames, frame_rows, settings.score_views)
     with torch.no_grad():

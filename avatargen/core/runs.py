@@ -1,21 +1,21 @@
-"""The folder of one run: its name, its lock, and what its finished stages left for `--resume`."""
+"""The folder of one run: its name, and what its finished stages left for `--resume`."""
 
-import fcntl
 import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
-from avatargen.core.errors import BrokenFileError, InputError, OutputError
+from avatargen.core.errors import BrokenFileError, InputError
 from avatargen.core.files import load_tensors, save_tensors, write_whole
+from avatargen.core.locks import Hold
 from avatargen.core.progress import Reporter
+from avatargen.core.stopping import left
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape, Skeleton
 
 MAX_TEXT = 1000
@@ -65,29 +65,8 @@ def avatar_name(texts: Mapping[str, str | None]) -> str:
     return slug(*texts.values()) if any(texts.values()) else "avatar"
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for one run; the system lets go of it however the process ends.
-
-    Raises:
-        OutputError: the folder cannot be made or written, or another run holds it.
-    """
-    try:
-        (folder / ".work").mkdir(parents=True, exist_ok=True)
-        handle = (folder / ".work" / "lock").open("a")
-    except OSError as error:
-        why = error.strerror or error
-        raise OutputError(f"cannot write into {folder}: {why}\n  Choose another folder with --out.") from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise OutputError(f"another run is writing into {folder}; wait for it or choose another --out") from None
-        yield
-
-
 def finished_stage(
-    folder: Path,
+    hold: Hold,
     name: str,
     key: str,
     *,
@@ -96,21 +75,33 @@ def finished_stage(
     pack: Callable[[T], Stored],
     unpack: Callable[[dict[str, torch.Tensor], dict[str, Any]], T],
     reporter: Reporter,
-) -> T:
-    """The stage's result: read from the folder if it was made from the same inputs (`key`), else made and kept."""
-    path = folder / ".work" / f"{name}.safetensors"
+) -> tuple[T, str]:
+    """The stage's result: read from the folder if it was made from the same inputs (`key`), else made and kept.
+
+    Returns:
+        The result, and the key it is kept under: another one where the stage was stopped early, so that a later run
+        makes it again.
+
+    Raises:
+        OutputError: the folder is gone or cannot be written.
+    """
+    hold.check()
+    path = hold.folder / ".work" / f"{name}.safetensors"
     if resume and path.exists():
         try:
             tensors, metadata = load_tensors(path)
             if metadata.get("key") == key:
                 reporter.note(f"{name}: taken from {path}")
-                return unpack(tensors, json.loads(metadata["extra"]))
+                return unpack(tensors, json.loads(metadata["extra"])), key
         except (BrokenFileError, KeyError, ValueError) as error:
             reporter.note(f"{name}: {path} cannot be used ({str(error).splitlines()[0]}); making it again")
+    undone = left()
     value = make()
+    hold.check()
+    kept_as = key if left() == undone else f"unfinished-{key}"
     tensors, extra = pack(value)
-    save_tensors(path, tensors, {"key": key, "extra": json.dumps(extra)})
-    return value
+    save_tensors(path, tensors, {"key": kept_as, "extra": json.dumps(extra)})
+    return value, kept_as
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:
@@ -143,8 +134,6 @@ def unpack_shape(tensors: dict[str, torch.Tensor], extra: dict[str, Any]) -> Sha
     )
 
 
-        "normal_map": mesh.normal_map,
-        "occlusion": mesh.occlusion,
 def pack_rigged(rigged: RiggedMesh) -> Stored:
     """A rigged mesh as tensors and plain values."""
     mesh = rigged.mesh
@@ -154,6 +143,8 @@ def pack_rigged(rigged: RiggedMesh) -> Stored:
         "uvs": mesh.uvs,
         "uv_faces": mesh.uv_faces,
         "texture": mesh.texture,
+        "normal_map": mesh.normal_map,
+        "occlusion": mesh.occlusion,
         "vertex_colors": mesh.vertex_colors,
         "joints": rigged.skeleton.joints,
         "weights": rigged.weights,

@@ -9,6 +9,7 @@ from avatargen.body.rigged import perform
 from avatargen.core.files import write_whole
 from avatargen.core.progress import Reporter, stage
 from avatargen.core.settings import VideoSettings
+from avatargen.core.stopping import StoppedError
 from avatargen.core.values import Mesh, Motion, RiggedMesh
 from avatargen.export.bvh import encode_bvh
 from avatargen.export.extras import films
@@ -82,5 +83,8 @@ def write_delivery(delivery: Delivery, folder: Path, settings: VideoSettings, re
         shot = motion_shot(delivery.avatar.mesh, posed, delivery.motion.fps, settings)
         shots["motion.mp4"] = (shot, "the avatar performing the motion")
     for name, (shot, what) in shots.items():
-        written |= {file: what + more for file, more in films(shot, folder / name, settings, reporter).items()}
+        try:
+            written |= {file: what + more for file, more in films(shot, folder / name, settings, reporter).items()}
+        except StoppedError:
+            reporter.note(f"{name} is left out")
     return written

@@ -27,6 +27,7 @@ from avatargen.core.files import write_whole
 from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.progress import Reporter, Silent, stage
 from avatargen.core.settings import VideoSettings
+from avatargen.core.stopping import give_up
 from avatargen.core.values import Mesh, Motion, RiggedMesh
 from avatargen.render.cameras import Cameras, orbit
 from avatargen.render.picture import Surface, coarser, render_mesh, surface_of, texels_per_metre
@@ -291,6 +292,7 @@ def write_video(
         part = Path(folder) / "video.mp4"
         with _encoder(part, _size(settings), fps, settings.crf) as take:
             for frame in draw_in_order(draw, count, drawing_threads(settings)):
+                give_up(path.name)
                 take(frame)
                 reporter.step()
         return write_whole(path, part.read_bytes())
@@ -300,8 +302,8 @@ def write_video(
 def _encoder(path: Path, size: tuple[int, int], fps: float | int, crf: int) -> Iterator[Callable[[Frame], None]]:
     """A function that takes frames; the file is complete when the block ends.
 
-    It runs the ffmpeg that imageio-ffmpeg brings. `bitexact` leaves out dates and versions, so that equal frames give
-    equal files; `faststart` lets a browser play before all has arrived.
+    It runs the ffmpeg that imageio-ffmpeg brings, out of reach of a terminal's Ctrl-C. `bitexact` leaves out dates and
+    versions, so that equal frames give equal files; `faststart` lets a browser play before all has arrived.
     """
     height, width = size
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
@@ -310,7 +312,9 @@ def _encoder(path: Path, size: tuple[int, int], fps: float | int, crf: int) -> I
     command += ["-pix_fmt", "yuv420p", "-color_primaries", "bt709", "-color_trc", "iec61966-2-1"]
     command += ["-colorspace", "bt709", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-movflags", "+faststart"]
     with tempfile.TemporaryFile() as complaints:
-        with subprocess.Popen([*command, str(path)], stdin=subprocess.PIPE, stderr=complaints) as process:
+        with subprocess.Popen(
+            [*command, str(path)], stdin=subprocess.PIPE, stderr=complaints, process_group=0
+        ) as process:
             pipe = process.stdin
             if pipe is None:
                 raise OutputError("cannot talk to ffmpeg")

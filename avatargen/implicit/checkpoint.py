@@ -48,18 +48,27 @@ def _unpack(progress: Progress, tensors: dict[str, Tensor]) -> None:
 
 
 class Memory:
-    """The last state known to be good, kept in memory."""
+    """The last state known to be good, kept in memory.
+
+    A state is only proposed at first: whether the step that led to it was any good, the next loss tells.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._kept = _pack(progress)
+        self._proposed: dict[str, Tensor] | None = None
 
-    def keep(self) -> None:
-        """Take the present state for good."""
-        self._kept = _pack(self._progress)
+    def propose(self) -> None:
+        """The present state is good if its loss turns out to be."""
+        self._proposed = _pack(self._progress)
+
+    def confirm(self) -> None:
+        """What was proposed is good."""
+        self._kept, self._proposed = self._proposed or self._kept, None
 
     def restore(self, rate: float) -> None:
         """Go back to the kept state, with another factor on the learning rates."""
+        self._proposed = None
         step = self._progress.step
         generator = self._progress.generator.get_state()
         _unpack(self._progress, self._kept)

@@ -22,6 +22,8 @@ from avatargen.core.parts import PARTS
 from avatargen.core.progress import Reporter, Silent, Stopwatch, stage
 from avatargen.core.rng import stream
 from avatargen.core.settings import ImplicitSettings
+from avatargen.core.steady import LossWatch
+from avatargen.core.stopping import leave
 from avatargen.guidance.losses import direction_loss, mean_features, unit
 from avatargen.guidance.model import Guidance, encode_prompt
 from avatargen.guidance.prompts import VIEWS, style_for, wordings
@@ -50,7 +52,6 @@ _PLAIN_TEXT = "a person"
 _CHANGE_FLOOR = 0.1
 _REGULAR_POINTS = 4096
 _KEEP_EVERY = 10
-_MOST_FAILURES = 5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -228,28 +229,28 @@ def _digest(words: Words) -> str:
 
 
 def _run(scene: Scene, progress: Progress, reporter: Reporter, checkpoint: Path | None, key: str) -> None:
-    settings, watch, memory, failures = scene.settings, Stopwatch(), Memory(progress), 0
-    while progress.step < settings.steps:
+    settings, clock, memory, watch = scene.settings, Stopwatch(), Memory(progress), LossWatch()
+    while progress.step < settings.steps and not leave(f"sculpting after {progress.step} of {settings.steps} steps"):
         share = progress.step / settings.steps
         if settings.minutes > 0:
-            share = max(share, watch.seconds / (60.0 * settings.minutes))
+            share = max(share, clock.seconds / (60.0 * settings.minutes))
             if share >= 1.0:
                 reporter.note(f"time is up after {progress.step} of {settings.steps} steps")
                 break
         _set_rates(scene, progress, share)
+        if progress.step % _KEEP_EVERY == 0:
+            memory.propose()
         loss, score = _step(scene, progress)
-        if not math.isfinite(loss):
-            failures += 1
-            if failures > _MOST_FAILURES:
-                memory.restore(progress.rate)
+        if not watch.sound(loss):
+            memory.restore(0.5 * progress.rate)
+            if watch.hopeless:
                 reporter.note("the optimisation keeps failing; its last good state is used")
                 break
-            memory.restore(0.5 * progress.rate)
-            reporter.note(f"step {progress.step + 1} gave no finite loss; going back and on at half the rate")
+            reporter.note(f"the loss of step {progress.step + 1} is {loss:.3g}: back to a good state, on at half the rate")
+            continue
+        memory.confirm()
         progress.step += 1
         reporter.step(loss=loss, score=score)
-        if math.isfinite(loss) and progress.step % _KEEP_EVERY == 0:
-            memory.keep()
         if checkpoint is not None and settings.checkpoint_every and progress.step % settings.checkpoint_every == 0:
             save(checkpoint, progress, key)
 
