@@ -76,9 +76,91 @@ class ShapeSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PictureSettings:
+    """What the guidance is shown in each step, and what it is told; each part can be switched off."""
+
+    kinds: tuple[str, ...] = ()
+    """Views in the order in which steps take them: body, back, upper, face, lower, hands, feet; empty: all, in turn."""
+    wording: str = "auto"
+    """auto | render | plain | paint | original: how texts are worded; auto: what suits the model."""
+    templates: tuple[str, ...] = ()
+    """Wordings of your own, as "view: words around {}"; a view without one keeps its usual words."""
+    view_words: bool = True
+    """Each view is told in its own words ("the back of ..."); false: all as a whole body."""
+    negative: tuple[str, ...] = ()
+    """What pictures should not look like."""
+    negative_weight: float = 0.3
+    """Of the similarity to those texts, down to none at all."""
+    backgrounds: tuple[str, ...] = ()
+    """Drawn at random: white, black, grey, noise, checker; empty: what suits the model."""
+    light: str = "gentle"
+    """gentle | harsh | none: random light on colors, mostly ambient or hardly (as the original); none: flat colors."""
+    crop: float = 1.0
+    """Smallest share of a picture's side that a random crop keeps; 1: no crops."""
+    perspective: float = 0.0
+    """How far, in shares of the side, corners of pictures are moved at random; 0: they stay."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OriginalSettings:
+    """AvatarCLIP's own recipe, for `implicit.method = original`; the defaults are its large configuration's."""
+
+    width: int = 256
+    """Of the distance network's layers."""
+    layers: int = 4
+    """Hidden layers of the distance network."""
+    skip: tuple[int, ...] = (4,)
+    """Layers whose input is joined by the encoded point."""
+    octaves: int = 6
+    """Of the frequency encoding."""
+    radius: float = 0.5
+    """Of the sphere that a new distance network is."""
+    color_width: int = 256
+    """Of the color network's layers."""
+    color_layers: int = 2
+    """Hidden layers of the color network."""
+    variance: float = 0.3
+    """A new field's sharpness is exp(10 times this), in the unit frame; used by the template `render`."""
+    uniform: int = 32
+    """Samples spread evenly along each ray."""
+    importance: int = 32
+    """Samples added where the surface seems to be."""
+    rounds: int = 4
+    """Rounds in which they are added, each twice as sharp as the one before."""
+    perturb: bool = True
+    """Shift the even samples of each ray at random."""
+    max_rays: int = 12544
+    """Rays per picture at most: pictures are as large as this allows."""
+    silhouettes: bool = True
+    """Rays only where the coarse body is, or within ten pixels of it."""
+    face_every: int = 4
+    """One picture of so many shows the face; 0: none does."""
+    head_height: float = 0.0
+    """Where face pictures look, in the unit frame; 0: at this body's head."""
+    template: str = "distance"
+    """distance | render: learn the coarse body from its distances, or from 108 renders as the original."""
+    template_steps: int = 3000
+    """Steps of that; the original rendered 300,000."""
+    template_rays: int = 5120
+    """Points, or rays, per step of that."""
+    template_warm_up: int = 150
+    """Steps of that until its learning rate is full; the original 5,000."""
+    rate: float = 0.0005
+    """Adam's learning rate."""
+    rate_end: float = 0.05
+    """Share of it that is left at the end of the schedule."""
+    warm_up: int = 500
+    """Steps until it is full."""
+    schedule: int = 100000
+    """Steps of the schedule; the original stops after 30,010 of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImplicitSettings:
     """Coarse body to sculpted, painted surface."""
 
+    method: str = "band"
+    """band | original: ours, or AvatarCLIP's networks, sampling and losses for comparison (presets/avatarclip.conf)"""
     steps: int = 100
     """Optimisation steps; each renders `views` pictures and moves everything once."""
     minutes: float = 0.0
@@ -149,6 +231,8 @@ class ImplicitSettings:
     """Pull of colors towards the body's own look."""
     checkpoint_every: int = 50
     """Steps between two checkpoints; 0: none."""
+    pictures: PictureSettings = field(default_factory=PictureSettings)
+    original: OriginalSettings = field(default_factory=OriginalSettings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,6 +59,11 @@ def direction_loss(
     return _mean(1.0 - (change * asked).sum(-1), weights)
 
 
+def negative_loss(image: Float[Tensor, "b d"], unwanted: Float[Tensor, "b n d"]) -> Float[Tensor, ""]:
+    """Mean cosine of images and texts that they should not look like, zero where they are no nearer than at random."""
+    return (unit(image)[:, None] * unit(unwanted)).sum(-1).clamp_min(0.0).mean()
+
+
 def _mean(losses: Float[Tensor, " b"], weights: Float[Tensor, " b"] | None) -> Float[Tensor, ""]:
     if weights is None:
         return losses.mean()

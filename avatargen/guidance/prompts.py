@@ -6,10 +6,10 @@ the embedded model learned plain captions, and any phrase around them only dilut
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from avatargen.core.errors import InputError
+from avatargen.core.errors import ConfigError, InputError
 
 MAX_CHARACTERS = 1000
 
@@ -144,8 +144,35 @@ def style_for(guidance_name: str) -> str:
     return "plain" if guidance_name.startswith("embedded") else "render"
 
 
-def wordings(text: str, view: str = "body", style: str = "render", *, textureless: bool = False) -> tuple[str, ...]:
+def read_templates(lines: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Wordings of one's own by view, from lines like "face: a photograph of the face of {}"; words without {} stand.
+
+    Raises:
+        ConfigError: a line names no view, or says nothing.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for line in lines:
+        view, colon, words = (part.strip() for part in line.partition(":"))
+        if view not in VIEWS or not colon or not words:
+            raise ConfigError(
+                f"implicit.pictures.templates: {line!r} does not say for which view it is\n"
+                f'  Write "face: a photograph of the face of {{}}"; the views are {", ".join(VIEWS)}.'
+            )
+        found[view] = (*found.get(view, ()), words)
+    return found
+
+
+def wordings(
+    text: str,
+    view: str = "body",
+    style: str = "render",
+    *,
+    textureless: bool = False,
+    templates: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> tuple[str, ...]:
     """Ways to say that a picture of kind `view` shows `text`; average their features.
+
+    `templates` (see `read_templates`) come before the style's own words, for pictures without color too.
 
     Raises:
         InputError: the text cannot be used (see `check_text`), or view or style is unknown.
@@ -155,8 +182,8 @@ def wordings(text: str, view: str = "body", style: str = "render", *, textureles
         raise InputError(f"unknown wording style {style!r}; there are {', '.join(STYLES)}")
     if view not in STYLES[style]:
         raise InputError(f"unknown view {view!r}; there are {', '.join(VIEWS)}")
-    lines = TEXTURELESS[style] if textureless and view == "body" else STYLES[style][view]
-    return tuple(line.format(tidy.replace("{", "(").replace("}", ")")) for line in lines)
+    lines = templates.get(view) or (TEXTURELESS[style] if textureless and view == "body" else STYLES[style][view])
+    return tuple(line.replace("{}", tidy.replace("{", "(").replace("}", ")")) for line in lines)
 
 
 def person_phrase(text: str) -> str:

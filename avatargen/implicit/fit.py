@@ -6,7 +6,7 @@ direction loss against the plain body, a reconstruction head, a silhouette loss 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,96 +17,39 @@ from torch.nn.functional import avg_pool2d
 
 from avatargen.body.model import BodyModel
 from avatargen.core.errors import ConfigError
-from avatargen.core.files import cache_key, digest_bytes
+from avatargen.core.files import cache_key
 from avatargen.core.parts import PARTS
 from avatargen.core.progress import Reporter, Silent, Stopwatch, stage
 from avatargen.core.rng import stream
 from avatargen.core.settings import ImplicitSettings
 from avatargen.core.steady import LossWatch
 from avatargen.core.stopping import leave
-from avatargen.guidance.losses import direction_loss, mean_features, unit
-from avatargen.guidance.model import Guidance, encode_prompt
-from avatargen.guidance.prompts import VIEWS, style_for, wordings
+from avatargen.guidance.augment import random_maps, warp
+from avatargen.guidance.losses import direction_loss, negative_loss
+from avatargen.guidance.model import Guidance
 from avatargen.implicit.avatar import AvatarField, build_field
 from avatargen.implicit.checkpoint import Memory, Progress, resume, save
 from avatargen.implicit.distance import surface_samples
 from avatargen.implicit.draw import Drawing, draw, draw_body, paint, shade_factor
 from avatargen.implicit.sdf import part_kind
-from avatargen.implicit.views import step_cameras, step_views
+from avatargen.implicit.shown import backdrops, check_pictures, color_light, gentle_light
+from avatargen.implicit.views import ORDER, step_cameras, step_views
+from avatargen.implicit.words import Pictures, Words, encode_words
 from avatargen.render.cameras import Cameras
 from avatargen.render.picture import render_mesh
-from avatargen.render.shading import Light, background, random_light
+from avatargen.render.shading import random_light
 from avatargen.render.volume import eikonal_loss
 
 _VERSION = 2
-_BACKGROUNDS = ("white", "black", "noise", "checker")
-# A network of a few million weights takes the squares of a checkerboard for limbs.
-_CALM_BACKGROUNDS = ("white", "black", "grey", "noise")
 _CLAY = 0.8
 _MODES = {"on": "all", "grey": "grey", "off": "none"}
 _FACE, _FACE_HOLD = frozenset({"face", "lips", "eye", "brow"}), 20.0
 _GREY_PACE = 0.3
 _GREY_VIEWS = ("body", "body")
-_PLAIN_TEXT = "a person"
 # Usual length of a change of features: shorter changes are damped instead of blown up (see direction_loss).
 _CHANGE_FLOOR = 0.1
 _REGULAR_POINTS = 4096
 _KEEP_EVERY = 10
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Words:
-    """Features of what is said to each kind of view."""
-
-    asked: dict[str, Float[Tensor, "1 d"]]
-    grey: dict[str, Float[Tensor, "1 d"]]
-    """The same for pictures without color."""
-    plain: dict[str, Float[Tensor, "1 d"]]
-    """Of a person about whom nothing is said."""
-
-    def rows(self, which: dict[str, Tensor], kinds: Sequence[str]) -> Float[Tensor, "b d"]:
-        """One row for each view."""
-        return torch.cat([which[kind] for kind in kinds])
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Pictures:
-    """Image prompts: what the figure, and what its face, should look like."""
-
-    figure: Float[Tensor, "1 3 h w"] | None = None
-    """For every view that has no picture of its own."""
-    face: Float[Tensor, "1 3 h w"] | None = None
-    weight: float = 0.5
-    """Share of a picture beside the words, 0..1; 1 where nothing was said."""
-
-    def of(self, kind: str) -> Float[Tensor, "1 3 h w"] | None:
-        """The picture for a kind of view."""
-        return self.face if kind == "face" and self.face is not None else self.figure
-
-
-@torch.no_grad()
-def encode_words(description: str, guidance: Guidance, pictures: Pictures | None = None) -> Words:
-    """Say the description, and the plain person, in the wording of each kind of view.
-
-    Where a view has a picture, its features are mixed with those of the words.
-    """
-    style = style_for(guidance.name).replace("plain", "paint")
-
-    def features(text: str, kind: str, textureless: bool = False) -> Tensor:
-        return mean_features(guidance.encode_text(wordings(text, kind, style, textureless=textureless)))
-
-    def asked(kind: str) -> Tensor:
-        said, shown = features(description, kind), pictures.of(kind) if pictures is not None else None
-        if pictures is None or shown is None:
-            return said
-        seen = encode_prompt(guidance, shown.to(said))
-        return unit((1.0 - pictures.weight) * said + pictures.weight * unit(seen))
-
-    return Words(
-        asked={kind: asked(kind) for kind in VIEWS},
-        grey={kind: features(description, kind, textureless=True) for kind in VIEWS},
-        plain={kind: features(_PLAIN_TEXT, kind) for kind in VIEWS},
-    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -144,13 +87,14 @@ def prepare(
     """Build the field at step 0 and everything around it, on the device of the guidance's features.
 
     Raises:
-        ConfigError: `settings.sculpt` is none of auto, on, grey, off.
+        ConfigError: `settings.sculpt` is none of auto, on, grey, off, or `settings.pictures` cannot be used.
     """
     if settings.sculpt not in ("auto", *_MODES):
         raise ConfigError(f"implicit.sculpt = {settings.sculpt!r} is not known\n  Write auto, on, grey or off.")
+    check_pictures(settings.pictures)
     embedded = guidance.name.startswith("embedded")
     mode = _MODES[settings.sculpt if settings.sculpt != "auto" else "grey" if embedded else "on"]
-    words = encode_words(description, guidance, pictures)
+    words = encode_words(description, guidance, pictures, settings.pictures)
     device = next(iter(words.asked.values())).device
     field = build_field(body, betas, settings, device, mode != "none")
     points, owners = surface_samples(field.body.surface.corners.cpu(), 0.012)
@@ -209,27 +153,48 @@ def fit_avatar(
     progress = Progress(learned=learned, optimizer=_optimizer(scene), generator=stream(seed, "implicit.fit"))
     key = cache_key(
         version=_VERSION, description=description, body=body.version, guidance=guidance.version, seed=seed,
-        settings=settings, betas=[round(float(b), 6) for b in betas], asked=_digest(scene.words) if pictures else "",
+        settings=settings, betas=[round(float(b), 6) for b in betas], asked=scene.words.digest() if pictures else "",
     )  # fmt: skip
     if checkpoint is not None and resume(checkpoint, progress, key):
         reporter.note(f"continuing at step {progress.step} of {settings.steps}")
     with stage(reporter, "sculpting", settings.steps):
         if progress.step:
             reporter.step(progress.step)
-        _run(scene, progress, reporter, checkpoint, key)
+        run_steps(
+            settings,
+            progress,
+            lambda share: _set_rates(scene, progress, share),
+            lambda: _step(scene, progress),
+            reporter,
+            checkpoint,
+            key,
+        )
     if checkpoint is not None:
         save(checkpoint, progress, key)
     return scene.field.with_relief(settings.relief)
 
 
-def _digest(words: Words) -> str:
-    """Of what is asked, to four digits: pictures are part of a checkpoint's identity, as words are."""
-    rows = torch.cat([words.asked[kind] for kind in sorted(words.asked)]).cpu()
-    return digest_bytes((rows * 1e4).round().to(torch.int32).numpy().tobytes())
+def run_steps(
+    settings: ImplicitSettings,
+    progress: Progress,
+    set_rates: Callable[[float], None],
+    step: Callable[[], tuple[float, float]],
+    reporter: Reporter,
+    checkpoint: Path | None,
+    key: str,
+) -> None:
+    """Take steps until they, or the time, are up.
 
-
-def _run(scene: Scene, progress: Progress, reporter: Reporter, checkpoint: Path | None, key: str) -> None:
-    settings, clock, memory, watch = scene.settings, Stopwatch(), Memory(progress), LossWatch()
+    Args:
+        settings: how many, how long, how often to save.
+        progress: where the optimisation stands; changed.
+        set_rates: told the share of the way that lies behind, 0..1, before each step.
+        step: takes one step; loss (not finite where it failed) and score.
+        reporter: told both.
+        checkpoint: a file to write every so many steps.
+        key: names what is being optimised, for that file.
+    """
+    clock, memory, watch = Stopwatch(), Memory(progress), LossWatch()
     while progress.step < settings.steps and not leave(f"sculpting after {progress.step} of {settings.steps} steps"):
         share = progress.step / settings.steps
         if settings.minutes > 0:
@@ -237,16 +202,18 @@ def _run(scene: Scene, progress: Progress, reporter: Reporter, checkpoint: Path 
             if share >= 1.0:
                 reporter.note(f"time is up after {progress.step} of {settings.steps} steps")
                 break
-        _set_rates(scene, progress, share)
+        set_rates(share)
         if progress.step % _KEEP_EVERY == 0:
             memory.propose()
-        loss, score = _step(scene, progress)
+        loss, score = step()
         if not watch.sound(loss):
             memory.restore(0.5 * progress.rate)
             if watch.hopeless:
                 reporter.note("the optimisation keeps failing; its last good state is used")
                 break
-            reporter.note(f"the loss of step {progress.step + 1} is {loss:.3g}: back to a good state, on at half the rate")
+            reporter.note(
+                f"the loss of step {progress.step + 1} is {loss:.3g}: back to a good state, on at half the rate"
+            )
             continue
         memory.confirm()
         progress.step += 1
@@ -299,11 +266,12 @@ def _step(scene: Scene, progress: Progress) -> tuple[float, float]:
 
 def step_loss(scene: Scene, step: int, generator: torch.Generator) -> tuple[Float[Tensor, ""], float]:
     """The whole loss of one step, and the mean cosine of its pictures to the text."""
-    settings = scene.settings
+    settings, shown = scene.settings, scene.settings.pictures
     body = scene.field.body.surface
-    kinds, cameras = step_cameras(step_views(step, settings.views), scene.field.joints, scene.size, generator)
+    views = step_views(step, settings.views, shown.kinds or ORDER)
+    kinds, cameras = step_cameras(views, scene.field.joints, scene.size, generator)
     cameras = cameras.to(scene.device)
-    light, behind = _gentle_light(generator, cameras), _backdrops(scene, cameras, generator)
+    light, behind = color_light(shown, generator, cameras), backdrops(shown, scene.guidance.name, cameras, generator)
     drawing, large, fine = _drawn(scene, cameras, behind, generator)
     lit = shade_factor(drawing, light)
     images = [avg_pool2d(paint(drawing, drawing.style * lit, fine), large)]
@@ -312,13 +280,14 @@ def step_loss(scene: Scene, step: int, generator: torch.Generator) -> tuple[Floa
             plain = render_mesh(body.vertices, body.faces, cameras, scene.look, background=behind, light=light)
         else:
             plain = avg_pool2d(paint(drawing, drawing.colors.look * lit, fine), large)
-        plain_features = scene.guidance.encode_image(plain)
+        maps = random_maps(len(kinds), shown.crop, shown.perspective, generator)
+        plain_features = scene.guidance.encode_image(warp(plain, maps))
     textureless = settings.textureless_every > 0 and step % settings.textureless_every == 0
     grey = textureless and scene.mode == "all"
     if grey:
         shaded = _CLAY * drawing.opacity[:, None] * shade_factor(drawing, random_light(generator, cameras))
         images.append(paint(drawing, shaded, behind))
-    features = scene.guidance.encode_image(torch.cat(images))
+    features = scene.guidance.encode_image(torch.cat([warp(image, maps) for image in images]))
     loss, score = _guidance_loss(scene, kinds, features, plain_features, grey)
     loss = loss + settings.base_weight * (drawing.colors.base - drawing.colors.look).abs().mean()
     if scene.mode == "all":
@@ -334,12 +303,14 @@ def _clay_loss(scene: Scene, generator: torch.Generator) -> Float[Tensor, ""]:
     The embedded guidance reads colors off regions whatever their outline, so its textured pictures would only blow
     regions up; off a grey figure it reads build, which is what the surface may follow.
     """
-    settings = scene.settings
+    settings, shown = scene.settings, scene.settings.pictures
     kinds, cameras = step_cameras(_GREY_VIEWS, scene.field.joints, scene.size, generator)
     cameras = cameras.to(scene.device)
     drawing = _field_drawing(scene, cameras, 1, generator)
-    shaded = _CLAY * drawing.opacity[:, None] * shade_factor(drawing, _gentle_light(generator, cameras))
-    features = scene.guidance.encode_image(paint(drawing, shaded, _backdrops(scene, cameras, generator)))
+    shaded = _CLAY * drawing.opacity[:, None] * shade_factor(drawing, gentle_light(generator, cameras))
+    image = paint(drawing, shaded, backdrops(shown, scene.guidance.name, cameras, generator))
+    maps = random_maps(len(kinds), shown.crop, shown.perspective, generator)
+    features = scene.guidance.encode_image(warp(image, maps))
     asked = scene.words.rows(scene.words.grey, kinds)
     loss = settings.textureless_weight * (1.0 - (features * asked).sum(-1)).mean()
     return loss + _keeping_loss(scene, drawing)
@@ -381,6 +352,9 @@ def _guidance_loss(
         loss = loss + settings.direction_weight * direction_loss(
             features[:count], plain, asked, words.rows(words.plain, kinds), floor=_CHANGE_FLOOR
         )
+    if settings.pictures.negative:
+        unwanted = torch.stack([words.negative[kind] for kind in kinds])
+        loss = loss + settings.pictures.negative_weight * negative_loss(features[:count], unwanted)
     if grey:
         loss = (
             loss
@@ -414,16 +388,3 @@ def _surface_loss(scene: Scene, generator: torch.Generator) -> Tensor:
     raw = field.shape_pyramid(field.learned.growth, torch.cat([points - reach, points, points + reach]))[:, 0]
     before, middle, after = raw.split(_REGULAR_POINTS)
     return loss + settings.bend_weight * ((before + after - 2.0 * middle) / 0.020).square().mean()
-
-
-def _gentle_light(generator: torch.Generator, cameras: Cameras) -> Light:
-    """Random directions, but mostly ambient, so that colors read true."""
-    light = random_light(generator, cameras)
-    ambient = 0.55 + 0.4 * torch.rand(len(cameras), generator=generator).to(light.ambient)
-    return Light(light.direction, ambient, 1.0 - ambient)
-
-
-def _backdrops(scene: Scene, cameras: Cameras, generator: torch.Generator) -> Float[Tensor, "b 3 h w"]:
-    names = _CALM_BACKGROUNDS if scene.guidance.name.startswith("embedded") else _BACKGROUNDS
-    drawn = torch.randint(len(names), (len(cameras),), generator=generator).tolist()
-    return torch.cat([background(names[kind], cameras[number], generator) for number, kind in enumerate(drawn)])

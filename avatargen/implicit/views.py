@@ -1,5 +1,7 @@
 """Which views an avatar is looked at from while it is optimised: the guidance's own, jittered, in a fixed order."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -16,9 +18,9 @@ ORDER: tuple[str, ...] = (
 """The views, by their names in `avatargen.guidance.prompts`, in the order in which steps take them."""
 
 
-def step_views(step: int, count: int) -> tuple[str, ...]:
-    """The views of a step; steps go round `ORDER`."""
-    return tuple(ORDER[(step * count + number) % len(ORDER)] for number in range(count))
+def step_views(step: int, count: int, order: Sequence[str] = ORDER) -> tuple[str, ...]:
+    """The views of a step; steps go round `order`."""
+    return tuple(order[(step * count + number) % len(order)] for number in range(count))
 
 
 def step_cameras(
