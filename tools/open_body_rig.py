@@ -77,6 +77,25 @@ def _limb_joint(bone: str) -> str | None:
     return None
 
 
+_TRUNK = {
+    "root": "pelvis",
+    "spine05": "pelvis",
+    "spine04": "pelvis",
+    "spine03": "spine1",
+    "spine02": "spine2",
+    "spine01": "spine3",
+}
+
+
+def part_of_bones(bones: list[str], parents: list[int]) -> np.ndarray:
+    """The SMPL joint that turns each of Anny's bones when both bodies are posed alike; others follow their parents."""
+    parts: list[int] = []
+    for bone, parent in zip(bones, parents, strict=True):
+        name = _limb_joint(bone) or _TRUNK.get(bone)
+        parts.append(JOINT[name] if name else parts[parent])
+    return np.array(parts)
+
+
 def fold_weights(
     weights: np.ndarray,
     bones: list[str],

@@ -22,7 +22,7 @@ class BodyModel:
     template: Float[Tensor, "v 3"]
     shape_directions: Float[Tensor, "v 3 n"]
     """Offset per unit of each beta; betas are standard normal over the population."""
-    pose_directions: Float[Tensor, "v 3 p"] | None
+    pose_directions: Float[Tensor, "c 3 p"] | None
     """Offset per entry of (R - I) of the non-root joints, row-major; None where the body has no correctives."""
     joint_regressor: Float[Tensor, "j v"]
     weights: Float[Tensor, "v j"]
@@ -33,6 +33,8 @@ class BodyModel:
     uv_faces: Integer[Tensor, "f 3"] | None = None
     parts: Integer[Tensor, " f"] | None = None
     """Part id of each face (avatargen.core.parts.PARTS); None where unknown."""
+    pose_vertices: Integer[Tensor, " c"] | None = None
+    """The vertices that the rows of `pose_directions` move; None where there is one for each vertex."""
 
     @property
     def num_betas(self) -> int:

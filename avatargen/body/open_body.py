@@ -18,8 +18,11 @@ DATA_FILE = "data/open_body.npz"
 def _arrays() -> tuple[dict[str, np.ndarray], str]:
     data = files("avatargen.body").joinpath(DATA_FILE).read_bytes()
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        # The correctives are all zero: they stand in the file only for readers that insist on the key.
-        return {name: archive[name] for name in archive.files if name != "posedirs"}, digest_bytes(data)
+        arrays = {name: archive[name] for name in archive.files}
+    # Correctives act where joints bend the skin: most vertices, those of face, hands and feet among them, have none.
+    arrays["posed_vertices"] = np.flatnonzero(arrays["posedirs"].any((1, 2)))
+    arrays["posedirs"] = arrays["posedirs"][arrays["posed_vertices"]].astype(np.float32)
+    return arrays, digest_bytes(data)
 
 
 @lru_cache(maxsize=1)
@@ -35,7 +38,7 @@ def load_open_body() -> BodyModel:
         licence=str(arrays["license"]),
         template=torch.from_numpy(arrays["v_template"]),
         shape_directions=torch.from_numpy(arrays["shapedirs"].astype(np.float32)),
-        pose_directions=None,
+        pose_directions=torch.from_numpy(arrays["posedirs"]),
         joint_regressor=torch.from_numpy(arrays["J_regressor"]),
         weights=torch.from_numpy(arrays["weights"]),
         parents=(-1, *(int(p) for p in arrays["kintree_table"][0, 1:])),
@@ -44,6 +47,7 @@ def load_open_body() -> BodyModel:
         uvs=torch.from_numpy(arrays["vt"]),
         uv_faces=torch.from_numpy(arrays["ft"].astype(np.int64)),
         parts=torch.from_numpy(arrays["parts"].astype(np.int64)),
+        pose_vertices=torch.from_numpy(arrays["posed_vertices"]),
     )
 
 

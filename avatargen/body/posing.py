@@ -58,13 +58,24 @@ def pose_body(
     """
     shaped, rest_joints = shape_body(body, betas)
     joints, transforms = joint_transforms(rest_joints, rotations, body.parents, translation)
-    if body.pose_directions is not None:
-        shaped = shaped + pose_offsets(body.pose_directions, rotations)
+    if body.pose_directions is not None and body.pose_vertices is not None:
+        shaped = shaped.index_add(1, body.pose_vertices, _offsets(body.pose_directions, rotations))
+    elif body.pose_directions is not None:
+        shaped = shaped + _offsets(body.pose_directions, rotations)
     return Posed(vertices=skin(shaped, body.weights, transforms), joints=joints, transforms=transforms)
 
 
-def pose_offsets(directions: Float[Tensor, "v 3 p"], rotations: Float[Tensor, "b j 3 3"]) -> Float[Tensor, "b v 3"]:
-    """Pose correctives: linear in the entries of `R - I` of all joints but the root (SMPL, equation 9)."""
+def pose_offsets(body: BodyModel, rotations: Float[Tensor, "b j 3 3"]) -> Float[Tensor, "b v 3"]:
+    """What `body`'s pose correctives add to the shaped rest pose; zeros where it has none."""
+    offsets = rotations.new_zeros((len(rotations), len(body.template), 3))
+    if body.pose_directions is None:
+        return offsets
+    moved = _offsets(body.pose_directions, rotations)
+    return moved if body.pose_vertices is None else offsets.index_copy(1, body.pose_vertices, moved)
+
+
+def _offsets(directions: Float[Tensor, "c 3 p"], rotations: Float[Tensor, "b j 3 3"]) -> Float[Tensor, "b c 3"]:
+    """Linear in the entries of `R - I` of all joints but the root (SMPL, equation 9)."""
     eye = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
     feature = (rotations[:, 1:] - eye).flatten(1)
     return (feature @ directions.flatten(0, 1).T).reshape(len(rotations), -1, 3)

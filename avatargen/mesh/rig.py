@@ -46,6 +46,9 @@ MAX_SLOPE = 40.0
 Steeper, two limbs have grown together, cloth spans the gap between them, or a needle triangle hangs in a crease.
 """
 
+MAX_SHEAR = 0.3
+"""The same for two neighbours' pose correctives, metres per metre."""
+
 ROUNDS = 20
 """Steps of diffusion there."""
 
@@ -75,9 +78,11 @@ def rig_to_body(
     weights = _lent(body.weights.numpy(), corners, found.bary)
     weights = even_out(weights, graph, _insistence(found.distance))
     weights = strongest_four(soften_jumps(weights, graph, points.numpy(), found.distance > ON_BODY))
-    offsets = None
-    if body.pose_directions is not None:
-        offsets = _lent(pose_offsets(body.pose_directions, rotations)[0].numpy(), corners, found.bary)
+    offsets = _lent(pose_offsets(body, rotations)[0].numpy(), corners, found.bary)
+    # Evened like the weights: two sides of an armpit have opposite offsets. The shift is for the clip at zero.
+    offsets = even_out(offsets + 1.0, graph, _insistence(found.distance)) - 1.0
+    scale = MAX_SLOPE / MAX_SHEAR
+    offsets = soften_jumps(scale * offsets, graph, points.numpy(), found.distance > ON_BODY) / scale
     return _at_rest(mesh, body, weights, posed.transforms, rest_joints, offsets)
 
 
@@ -98,7 +103,7 @@ def rig_own_mesh(
     _, rest_joints = shape_body(body, betas)
     posed = pose_body(body, betas, rotations)
     free = np.linalg.norm(mesh.vertices - posed.vertices[0].numpy(), axis=1) > THE_BODY_S
-    offsets = None if body.pose_directions is None else pose_offsets(body.pose_directions, rotations)[0].numpy()
+    offsets = pose_offsets(body, rotations)[0].numpy()
     own = strongest_four(body.weights.numpy())
     return _at_rest(mesh, body, own, posed.transforms, rest_joints, offsets, free)
 
@@ -109,15 +114,14 @@ def _at_rest(
     weights: Float[np.ndarray, "v j"],
     transforms: Float[Tensor, "1 j 4 4"],
     rest_joints: Float[Tensor, "1 j 3"],
-    offsets: Float[np.ndarray, "v 3"] | None,
+    offsets: Float[np.ndarray, "v 3"],
     free: Bool[np.ndarray, " v"] | None = None,
 ) -> RiggedMesh:
     """Unposed with its weights, pose correctives taken off, standing on the floor; `free` vertices may be calmed."""
     points = torch.from_numpy(mesh.vertices.astype(np.float64))
 
     def unposed(weights: np.ndarray) -> np.ndarray:
-        rest = unskin(points, torch.from_numpy(weights), transforms)[0].numpy()
-        return rest if offsets is None else rest - offsets
+        return unskin(points, torch.from_numpy(weights), transforms)[0].numpy() - offsets
 
     if free is not None:
         faces = mesh.faces.astype(np.int64)

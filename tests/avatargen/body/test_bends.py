@@ -6,7 +6,7 @@ import torch
 import trimesh
 
 from avatargen.body.open_body import betas_from_phenotypes, load_open_body, mirror_map
-from avatargen.body.posing import pose_body, shape_body
+from avatargen.body.posing import pose_body, pose_offsets, shape_body
 from avatargen.core.parts import PART_ID, SMPL_JOINTS
 from avatargen.core.rotations import matrix_from_axis_angle
 
@@ -63,15 +63,20 @@ def capped_volume(vertices, faces):
     return total / 6
 
 
-def piece(body, betas, joint, end):
-    """Faces of the limb from the middle of the bone before `joint` to the end of the bone after it."""
+def piece(body, betas, joint, end, reach=None):
+    """Faces of the limb from the middle of the bone before `joint` to the end of the bone after it.
+
+    With `reach`: from as many metres before the joint to as many after it.
+    """
     vertices, joints = (array[0].double().numpy() for array in shape_body(body, betas))
     first, last, before = JOINT[joint], JOINT[end], body.parents[JOINT[joint]]
     bone = joints[last] - joints[first]
     along = (vertices - joints[first]) @ bone / (bone @ bone)
-    lower = 0.45 * np.linalg.norm(joints[first] - joints[before]) / np.linalg.norm(bone)
+    lower, upper = 0.45 * np.linalg.norm(joints[first] - joints[before]) / np.linalg.norm(bone), 0.95
+    if reach:
+        lower = upper = reach / np.linalg.norm(bone)
     limb = body.weights[:, [before, first, last]].sum(1).numpy() > 0.5
-    inside = limb & (along > -lower) & (along < 0.95)
+    inside = limb & (along > -lower) & (along < upper)
     faces = body.faces.numpy()
     chosen = faces[inside[faces].all(1)]
     pieces = trimesh.Trimesh(vertices, chosen, process=False)
@@ -96,6 +101,43 @@ def test_a_right_angle_keeps_the_limbs_volume(body, person, joint):
     change = capped_volume(posed(body, betas, **{joint: turn}), faces) / rest - 1
     assert -0.15 < change < 0.15
     assert change < 0.02  # nothing swells either
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+@pytest.mark.parametrize("joint", BENDS)
+def test_a_right_angle_keeps_the_volume_of_the_joint_itself(body, person, joint):
+    """Within 8 cm, where linear blending alone loses 14 to 22 % at elbows and 22 to 30 % at knees."""
+    end, turn = BENDS[joint]
+    betas = betas_of(person)
+    faces = piece(body, betas, joint, end, reach=0.08)
+    rest = capped_volume(posed(body, betas), faces)
+    assert rest > 3e-4
+    assert -0.15 < capped_volume(posed(body, betas, **{joint: turn}), faces) / rest - 1 < 0.02
+
+
+def spread(faces, offsets, vertices):
+    """The largest change of an offset along an edge, metres per metre."""
+    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    length = (vertices[edges[:, 0]] - vertices[edges[:, 1]]).norm(dim=1).clamp(min=0.002)
+    return float(((offsets[edges[:, 0]] - offsets[edges[:, 1]]).norm(dim=1) / length).max())
+
+
+def test_correctives_are_zero_at_rest_and_smooth_in_random_poses(body):
+    """No spikes: with every joint turned by 30 degrees at random, offsets stay small, and neighbours' alike."""
+    still = torch.eye(3).repeat(1, 24, 1, 1)
+    assert pose_offsets(body, still).abs().max() == 0
+    turns = 0.3 * torch.randn(40, 24, 3, generator=torch.Generator().manual_seed(5))
+    offsets = pose_offsets(body, matrix_from_axis_angle(turns))
+    assert offsets.norm(dim=-1).max() < 0.06
+    assert max(spread(body.faces, row, body.template) for row in offsets) < 2.0
+
+
+def test_faces_hands_and_feet_have_no_correctives(body):
+    moved = torch.zeros(len(body.template), dtype=torch.bool)
+    moved[body.pose_vertices] = True
+    for name in ("face", "left_eye", "right_eye", "left_hand", "right_hand", "left_foot", "right_foot"):
+        own = body.faces[body.parts == PART_ID[name]].unique()
+        assert moved[own].float().mean() < 0.12, name
 
 
 @pytest.mark.parametrize("joint", BENDS)

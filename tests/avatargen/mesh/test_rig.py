@@ -103,7 +103,7 @@ def test_weights_survive_the_way_to_a_finer_copy():
 def test_pose_correctives_are_taken_out_again():
     generator = torch.Generator().manual_seed(1)
     smooth = torch.randn(3, 207, generator=generator) * 0.004
-    body = replace(BODY, pose_directions=BODY.template.sin()[:, :, None] * smooth)
+    body = replace(BODY, pose_directions=BODY.template.sin()[:, :, None] * smooth, pose_vertices=None)
     posed = pose_body(body, betas_of()[None], a_pose()[None]).vertices[0].numpy()
     plain = pose_body(BODY, betas_of()[None], a_pose()[None]).vertices[0].numpy()
     assert np.abs(posed - plain).max() > 0.001
@@ -113,9 +113,15 @@ def test_pose_correctives_are_taken_out_again():
 
 
 def test_posing_the_result_gives_the_sculpture_back(clothed):
+    """Exactly but for the pose correctives, which an exported avatar has not: they stay small in the A-pose."""
     mesh, rigged = clothed
     lift = rigged.skeleton.joints[0] - shape_body(BODY, betas_of(0.5, 1.0)[None])[1][0, 0].numpy()
-    np.testing.assert_allclose(posed_again(rigged, a_pose()), mesh.vertices + lift, atol=1e-6)
+    off = np.linalg.norm(posed_again(rigged, a_pose()) - mesh.vertices - lift, axis=1)
+    assert off.mean() < 0.0003
+    assert off.max() < 0.012
+    plain = replace(BODY, pose_directions=None, pose_vertices=None)
+    exact = rig_to_body(mesh, plain, betas_of(0.5, 1.0), a_pose())
+    np.testing.assert_allclose(posed_again(exact, a_pose()), mesh.vertices + lift, atol=1e-6)
 
 
 def test_weights_are_at_most_four_and_sum_to_one(clothed):
