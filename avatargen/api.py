@@ -24,6 +24,7 @@ from avatargen.body.controls import asked_of, controls_of
 from avatargen.body.posing import shape_body
 from avatargen.core.characters import Description, describe
 from avatargen.core.config import load_settings, to_tree
+from avatargen.core.curves import Curves, Recording, kept_curves
 from avatargen.core.errors import InputError
 from avatargen.core.files import cache_key, digest_file, write_whole
 from avatargen.core.locks import Hold, locked
@@ -47,6 +48,7 @@ from avatargen.core.stopping import left
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape
 from avatargen.evaluate.report import short_report
 from avatargen.export.files import Delivery
+from avatargen.export.page import run_page
 from avatargen.implicit.fit import Pictures
 from avatargen.mesh.levels import levels_of_detail
 from avatargen.pipeline import Tools, load_tools
@@ -180,7 +182,9 @@ def _run(
     seconds: dict[str, float],
 ) -> Result:
     folder = hold.folder
-    clock, settings, told = Stopwatch(), tools.settings, tools.reporter
+    told, curves = Recording(tools.reporter), Curves()
+    tools = dataclasses.replace(tools, reporter=told)
+    clock, settings = Stopwatch(), tools.settings
     told.note(
         f"guidance: {tools.guidance.name}   body: {tools.body.kind}   device: {tools.device}   seed: {settings.seed}"
     )
@@ -195,6 +199,7 @@ def _run(
             seconds,
             lambda: finished_stage(hold, name, key, resume=resume, make=make, pack=pack, unpack=unpack, reporter=told),
         )
+        curves.update(kept_curves(folder / ".work" / f"{name}-curves.json", stages[name], told.take()))
         return value
 
     figure = pipeline.figure_text(texts["shape"], looks.text if looks else None, tools)
@@ -253,10 +258,12 @@ def _run(
         write_whole(folder / "shape_candidates.png", pipeline.candidates_picture(figure or "", shape, tools))
         files["shape_candidates.png"] = "the coarse body and its runners-up"
     seconds["total"] = clock.seconds + seconds["load"]
+    files["report.html"] = "this run on one page, with the avatar in 3D; needs no network"
     files["run.json"] = "texts, settings, versions, timings, scores, licences"
     record = _record(texts, looks, figure, tools, quality, shape, avatar, clip, files, seconds)
     record["evaluation"] = short_report(looks.text if looks else None, shape, avatar, clip, tools.body.to("cpu"))
     record["stages"], record["left_undone"] = stages, list(left())
+    write_whole(folder / "report.html", run_page(folder, record, curves))
     write_json(folder / "run.json", record)
     told.note(f"wrote {folder}/ in {clock.seconds:.0f} s:")
     for name, what in files.items():

@@ -211,10 +211,10 @@ def _card(outcome: Outcome, gallery: Path) -> str:
     title = escape(row.name or row.appearance or row.describe or row.shape or row.motion)
     about = escape(", ".join(text for text in (row.shape, row.appearance, row.motion) if text))
     if outcome.reason:
-        return f'<figure class="failed"><figcaption><b>{title}</b> {about}<p>{escape(outcome.reason)}</p></figcaption>'
+        return f'<figure class="failed"><figcaption><b>{title}</b> {about}<p>{escape(outcome.reason)}</p></figcaption></figure>'
     links = "".join(
         f'<a href="{place}/{name}">{name}</a> '
-        for name in ("avatar.glb", "motion.mp4", "turntable.mp4", "run.json")
+        for name in ("report.html", "avatar.glb", "motion.mp4", "turntable.mp4", "run.json")
         if (gallery / outcome.row.folder / name).is_file()
     )
     picture = f'<a href="{place}/preview.png"><img loading="lazy" src="{place}/preview.png" alt="{title}"></a>'

@@ -30,8 +30,8 @@ other commands:
   avatargen train {shape,guidance} ...                    train a shipped model again
   motiongen "punching" --out punch.bvh                    motion alone
 
-A run leaves avatar.glb, avatar.obj, avatar.ply, body.obj, motion.npz, motion.bvh, turntable.mp4, motion.mp4,
-preview.png and run.json in its folder.
+A run leaves report.html (open it in a browser), avatar.glb, avatar.obj, avatar.ply, body.obj, motion.npz, motion.bvh,
+turntable.mp4, motion.mp4, preview.png and run.json in its folder.
 """
 
 

@@ -26,6 +26,7 @@ FILES = [
     "motion.mp4",
     "preview.png",
     "shape_candidates.png",
+    "report.html",
     "run.json",
 ]
 
