@@ -211,7 +211,8 @@ def _card(outcome: Outcome, gallery: Path) -> str:
     title = escape(row.name or row.appearance or row.describe or row.shape or row.motion)
     about = escape(", ".join(text for text in (row.shape, row.appearance, row.motion) if text))
     if outcome.reason:
-        return f'<figure class="failed"><figcaption><b>{title}</b> {about}<p>{escape(outcome.reason)}</p></figcaption></figure>'
+        told = f"<figcaption><b>{title}</b> {about}<p>{escape(outcome.reason)}</p></figcaption>"
+        return f'<figure class="failed">{told}</figure>'
     links = "".join(
         f'<a href="{place}/{name}">{name}</a> '
         for name in ("report.html", "avatar.glb", "motion.mp4", "turntable.mp4", "run.json")
