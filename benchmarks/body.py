@@ -39,7 +39,7 @@ CONTESTANTS = ("smplx", "ours, same file", "ours, open body")
 
 
 def write_file(folder: Path) -> None:
-    """The open body under SMPL's name: its correctives are zeros, which costs whoever adds them the same."""
+    """The open body under SMPL's name, whole, so that its reader multiplies all correctives, zeros too."""
     (folder / "smpl").mkdir()
     data = files("avatargen.body").joinpath("data/open_body.npz").read_bytes()
     (folder / "smpl" / "SMPL_NEUTRAL.npz").write_bytes(data)
