@@ -18,7 +18,7 @@ from avatargen.body.model import BodyModel
 from avatargen.body.posing import pose_body, shape_body
 from avatargen.body.rigged import pose_rigged
 from avatargen.body.skeleton import a_pose
-from avatargen.core.errors import InputError
+from avatargen.core.errors import ConfigError, InputError
 from avatargen.core.progress import Reporter, Silent, stage
 from avatargen.core.settings import Settings
 from avatargen.core.stopping import leave
@@ -33,6 +33,8 @@ from avatargen.guidance.model import Guidance
 from avatargen.guidance.prompts import with_build
 from avatargen.implicit.avatar import AvatarField
 from avatargen.implicit.fit import Pictures, fit_avatar
+from avatargen.implicit.network_field import NetworkField
+from avatargen.implicit.original import fit_original
 from avatargen.implicit.slope import smooth_slope
 from avatargen.mesh.finish import check_mesh, mesh_from_field
 from avatargen.mesh.rig import rig_own_mesh, rig_to_body
@@ -196,9 +198,16 @@ def sculpt(
     tools: Tools,
     checkpoint: Path | None = None,
     pictures: Pictures | None = None,
-) -> AvatarField:
-    """Sculpt and paint the body after `description` (and `pictures`), as an implicit avatar in the A-pose frame."""
-    return fit_avatar(
+) -> AvatarField | NetworkField:
+    """Sculpt and paint the body after `description` (and `pictures`), as an implicit avatar in the A-pose frame.
+
+    Raises:
+        ConfigError: `implicit.method` is neither band nor original, or its settings cannot be used.
+    """
+    method = tools.settings.implicit.method
+    if method not in ("band", "original"):
+        raise ConfigError(f"implicit.method = {method!r} is not known\n  Write band or original.")
+    return (fit_original if method == "original" else fit_avatar)(
         description,
         tools.body,
         _betas(shape, tools)[0],
@@ -211,7 +220,7 @@ def sculpt(
     )
 
 
-def finish_mesh(field: AvatarField, shape: Shape, tools: Tools) -> RiggedMesh:
+def finish_mesh(field: AvatarField | NetworkField, shape: Shape, tools: Tools) -> RiggedMesh:
     """The field's surface as one textured, rigged mesh in T-pose, standing on y = 0."""
     betas, pose = _betas(shape, tools), a_pose(tools.device)
     posed = pose_body(tools.body, betas, pose[None])
@@ -227,7 +236,7 @@ def finish_mesh(field: AvatarField, shape: Shape, tools: Tools) -> RiggedMesh:
         tools.settings.mesh,
         tools.reporter,
         lambda points, face, bary: _colors_on(field, points, face, bary),
-        lambda points: smooth_slope(field, points),
+        lambda points: field.normals(points) if isinstance(field, NetworkField) else smooth_slope(field, points),
     )
     with stage(tools.reporter, "rigging", 1):
         rig = rig_own_mesh if tools.settings.mesh.topology == "template" else rig_to_body
@@ -237,9 +246,15 @@ def finish_mesh(field: AvatarField, shape: Shape, tools: Tools) -> RiggedMesh:
 
 
 def _colors_on(
-    field: AvatarField, points: torch.Tensor, face: torch.Tensor, bary: torch.Tensor, chunk: int = 1 << 18
+    field: AvatarField | NetworkField,
+    points: torch.Tensor,
+    face: torch.Tensor,
+    bary: torch.Tensor,
+    chunk: int = 1 << 18,
 ) -> torch.Tensor:
     """Style colors of points on known faces of the body, in chunks."""
+    if isinstance(field, NetworkField):
+        return field.color(points)
     parts = zip(*(value.to(field.learned.growth.device).split(chunk) for value in (points, face, bary)), strict=True)
     return torch.cat([field.colors_on(*part).style for part in parts])
 

@@ -50,7 +50,8 @@ def load_settings(
 
     Args:
         quality: draft | standard | high; a file in `confs/quality`.
-        config: a HOCON (or JSON) file of the user's, only the keys it changes; or the `run.json` of a finished run.
+        config: a HOCON (or JSON) file of the user's, only the keys it changes; or the `run.json` of a finished run; or
+            one of the shipped files, as `presets/avatarclip.conf`.
         overrides: `key=value` strings with dotted keys.
         base: what to start from; the dataclass defaults if None.
 
@@ -64,13 +65,19 @@ def load_settings(
         path = confs_dir() / "quality" / f"{quality}.conf"
         result = apply_tree(result, read_tree(path), path.name)
     if config is not None:
-        tree = read_tree(config)
+        tree = read_tree(find_config(config))
         # A finished run's record holds the settings it was made with, among other things.
         made_with = tree["settings"] if "avatargen" in tree and isinstance(tree.get("settings"), Mapping) else tree
         result = apply_tree(result, made_with, str(config))
     for override in overrides:
         result = apply_override(result, override)
     return result
+
+
+def find_config(path: Path) -> Path:
+    """`path`, or the shipped file of that name (`presets/avatarclip.conf`) where there is none."""
+    shipped = confs_dir() / path
+    return shipped if not path.exists() and not path.is_absolute() and shipped.is_file() else path
 
 
 def read_tree(path: Path) -> dict[str, Any]:

@@ -78,6 +78,11 @@ class AvatarField:
         """The box that holds every surface the field can have."""
         return self.body.bounds
 
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return self.learned.growth.device
+
     def distance(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """Signed distance, metres, negative inside; differentiable in what was learned."""
         points = points.detach()
@@ -151,16 +156,7 @@ def build_field(
 ) -> AvatarField:
     """The field at step 0: the coarse body in its A-pose, wearing nothing but its own look."""
     body = body.to("cpu")
-    posed = pose_body(body, betas.detach().cpu()[None].to(body.template.dtype), a_pose()[None].to(body.template.dtype))
-    fixed = body_field(
-        posed.vertices[0],
-        body.faces,
-        body.parts,
-        _head_box(posed.vertices[0], posed.joints[0]),
-        spacing=settings.distance_mm / 1000,
-        detail_spacing=settings.detail_mm / 1000,
-        growth=settings.growth,
-    )
+    fixed, joints = posed_field(body, betas, settings)
     look = make_look(base_colors(body).float().cpu(), body.faces, body.parts)
     shape_pyramid, color_pyramid = _pyramids(fixed, settings)
     learned = Learned(shape_pyramid.rows, color_pyramid.rows, look.codes, settings.features, settings.sharpness)
@@ -173,10 +169,27 @@ def build_field(
         color_pyramid=color_pyramid.to(device),
         learned=learned.to(device),
         normal_step=settings.normal_mm / 1000,
-        joints=posed.joints[0],
+        joints=joints,
         parts=None if body.parts is None else body.parts.to(device),
         sculpted=sculpted,
     )
+
+
+def posed_field(
+    body: BodyModel, betas: Float[Tensor, " n"], settings: ImplicitSettings
+) -> tuple[BodyField, Float[Tensor, "j 3"]]:
+    """Everything fixed about the coarse body in its A-pose, and its joints; on the CPU."""
+    posed = pose_body(body, betas.detach().cpu()[None].to(body.template.dtype), a_pose()[None].to(body.template.dtype))
+    fixed = body_field(
+        posed.vertices[0],
+        body.faces,
+        body.parts,
+        _head_box(posed.vertices[0], posed.joints[0]),
+        spacing=settings.distance_mm / 1000,
+        detail_spacing=settings.detail_mm / 1000,
+        growth=settings.growth,
+    )
+    return fixed, posed.joints[0]
 
 
 def _head_box(vertices: Float[Tensor, "v 3"], joints: Float[Tensor, "j 3"]) -> Float[Tensor, "2 3"]:
