@@ -23,7 +23,7 @@ from avatargen import pipeline
 from avatargen.body.controls import asked_of, controls_of
 from avatargen.body.posing import shape_body
 from avatargen.core.characters import Description, describe
-from avatargen.core.config import load_settings, to_tree
+from avatargen.core.config import load_settings, read_original, to_tree
 from avatargen.core.curves import Curves, Recording, kept_curves
 from avatargen.core.errors import InputError
 from avatargen.core.files import cache_key, digest_file, write_whole
@@ -125,7 +125,7 @@ def generate(
         age: 0 a teenager, 1/3 a young adult, 1 old; open body only.
         gender: 0 male, 1 female; open body only.
         muscle: 0 weak, 1 strong; open body only.
-        config: a HOCON file with the keys to change.
+        config: a HOCON file with the keys to change, or one of AvatarCLIP's own.
         overrides: `key=value` strings.
         resume: take finished stages from the folder where their inputs are the same.
         reporter: receives progress; silent if None.
@@ -138,7 +138,11 @@ def generate(
     controls = {"height": height, "weight_kg": weight_kg, "age": age, "gender": gender, "muscle": muscle}
     named |= {f"controls.{name}": value for name, value in controls.items()}
     changes = [f"{key}={value}" for key, value in named.items() if value is not None] + changes
-    settings = load_settings(quality=quality, config=Path(config) if config else None, overrides=changes)
+    file = Path(config) if config else None
+    settings = load_settings(quality=quality, config=file, overrides=changes, appearance=appearance)
+    foreign = read_original(file, appearance) if file else None
+    if foreign is not None:
+        appearance, motion = appearance or foreign.texts.get("appearance"), motion or foreign.texts.get("motion")
     texts = {
         "shape": check_text("shape", shape),
         "appearance": check_text("appearance", appearance),
@@ -157,6 +161,8 @@ def generate(
         looks = Description(text="a person", source="the picture")
     folder = Path(out) if out is not None else Path("outputs") / slug(*texts.values(), given, *asked)
     told, seconds = reporter or Silent(), {}
+    if foreign is not None and foreign.dead:
+        told.note(f"{config}: without meaning here: {', '.join(foreign.dead)}")
     if folder.exists():
         with locked(folder):  # a run that cannot have the folder is refused before it loads anything
             pass

@@ -22,10 +22,13 @@ from pyparsing import ParseBaseException
 
 from avatargen.core import settings as settings_module
 from avatargen.core.errors import ConfigError
+from avatargen.core.original import PLACE, TOKEN, Original, is_original, translate
 from avatargen.core.settings import Settings
 
+_ORIGINAL_PRESET = "presets/avatarclip.conf"
 QUALITIES = ("draft", "standard", "high")
 _INCLUDE = re.compile(r"^\s*include\s+(?:required\s*\(\s*)?(?:file\s*\(\s*)?\"([^\"]*)\"", re.MULTILINE)
+_UNQUOTED = re.compile(r"^(\s*(?:text|(?:face_|back_)?prompt)\s*[=:]\s*)([^\s\"{\[$][^\"\n]*?)\s*$", re.MULTILINE)
 _MAX_INCLUDES = 16
 T = TypeVar("T")
 
@@ -45,6 +48,7 @@ def load_settings(
     config: Path | None = None,
     overrides: Sequence[str] = (),
     base: Settings | None = None,
+    appearance: str | None = None,
 ) -> Settings:
     """The settings that these sources describe, later ones winning.
 
@@ -54,6 +58,7 @@ def load_settings(
             one of the shipped files, as `presets/avatarclip.conf`.
         overrides: `key=value` strings with dotted keys.
         base: what to start from; the dataclass defaults if None.
+        appearance: what `{TOREPLACE}` stands for in one of AvatarCLIP's own files given as `config`.
 
     Raises:
         ConfigError: with file, key and a suggestion.
@@ -68,6 +73,11 @@ def load_settings(
         tree = read_tree(find_config(config))
         # A finished run's record holds the settings it was made with, among other things.
         made_with = tree["settings"] if "avatargen" in tree and isinstance(tree.get("settings"), Mapping) else tree
+        if is_original(tree):
+            foreign = translate(tree, str(config), appearance, is_key)
+            if foreign.preset:
+                result = apply_tree(result, read_tree(confs_dir() / _ORIGINAL_PRESET), _ORIGINAL_PRESET)
+            made_with = foreign.tree()
         result = apply_tree(result, made_with, str(config))
     for override in overrides:
         result = apply_override(result, override)
@@ -80,6 +90,26 @@ def find_config(path: Path) -> Path:
     return shipped if not path.exists() and not path.is_absolute() and shipped.is_file() else path
 
 
+def read_original(path: Path, appearance: str | None = None) -> Original | None:
+    """What one of AvatarCLIP's own configurations says, in our terms; None for any other file.
+
+    Raises:
+        ConfigError: the file cannot be read or used.
+    """
+    tree = read_tree(find_config(path))
+    return translate(tree, str(path), appearance, is_key) if is_original(tree) else None
+
+
+def is_key(dotted: str) -> bool:
+    """Whether there is a setting of that name."""
+    node: Any = Settings()
+    for name in dotted.split("."):
+        if not dataclasses.is_dataclass(node) or name not in _names(node):
+            return False
+        node = getattr(node, name)
+    return not dataclasses.is_dataclass(node)
+
+
 def read_tree(path: Path) -> dict[str, Any]:
     """The plain nested dictionary in a HOCON file.
 
@@ -88,7 +118,7 @@ def read_tree(path: Path) -> dict[str, Any]:
     """
     _check_includes(path, ())
     try:
-        tree = ConfigFactory.parse_file(str(path), required=True)
+        tree = _parsed(path)
     except (ConfigException, ParseBaseException) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConfigError(f'{path}: not valid HOCON: {first}\n  Quote texts: key = "a, b"') from error
@@ -100,6 +130,16 @@ def read_tree(path: Path) -> dict[str, Any]:
     if not isinstance(tree, ConfigTree):
         raise ConfigError(f"{path}: the top level must be keys, not a list")
     return _plain(tree)
+
+
+def _parsed(path: Path) -> Any:
+    text = path.read_text(encoding="utf-8")
+    # AvatarCLIP's files: braces are syntax, so what its shell scripts replace is kept as a word; and in texts without
+    # quotes pyhocon 0.3.63 reads "a 3d man" as three days.
+    tidy = _UNQUOTED.sub(r'\1"\2"', text.replace(PLACE, TOKEN))
+    if tidy == text:
+        return ConfigFactory.parse_file(str(path), required=True)
+    return ConfigFactory.parse_string(tidy, str(path.parent))
 
 
 def _check_includes(path: Path, above: tuple[Path, ...]) -> None:
