@@ -69,6 +69,15 @@ def action(text: str) -> str:
     return _FRAME.sub("", tidy) or tidy
 
 
+def texts_of(text: str) -> list[str]:
+    """The motions that one text asks for: 'punching; waving' are two, each a clip of its own.
+
+    Raises:
+        InputError: nothing stands between two of them, or a text cannot be used.
+    """
+    return [check_text(part.strip(), "motion text") for part in text.split(";")] if ";" in text else [text]
+
+
 def prompt_feature(guidance: Guidance, text: str) -> Float[Tensor, "1 d"]:
     """One unit feature for an action: the mean over the bare words and two sentences around them."""
     done = action(text)
@@ -100,14 +109,21 @@ def codebook_candidates(
     best = scores.topk(min(max(pre_top, count), len(scores))).indices
     with torch.no_grad():
         poses = prior.decode(codebook.latents[best])
+    return distinct(poses, scores[best], count, duplicate)
+
+
+def distinct(
+    poses: Float[Tensor, "n 21 3 3"], scores: Float[Tensor, " n"], count: int, duplicate: float = DUPLICATE
+) -> Candidates:
+    """The first `count` of poses in order of their scores, near-duplicates of better ones only to fill up."""
     vectors = axis_angle_from_matrix(poses).flatten(1)
     kept: list[int] = []
     dropped: list[int] = []
-    for row in range(len(best)):
+    for row in range(len(poses)):
         near = bool(kept) and bool(((vectors[kept] - vectors[row]).abs().mean(1) <= duplicate).any())
         (dropped if near else kept).append(row)
     chosen = sorted((kept + dropped)[: max(1, count)])
-    return Candidates(poses=poses[chosen], scores=scores[best[chosen]])
+    return Candidates(poses=poses[chosen], scores=scores[chosen])
 
 
 def stems(text: str) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """The `motiongen` command: parse, call one function, print the path it wrote."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
     from avatargen.body.model import BodyModel
     from avatargen.core.values import Motion
 
-_USAGE = """motiongen TEXT [--out FILE.bvh|.npz] [options]
+_USAGE = """motiongen TEXT [TEXT ...] [--out FILE.bvh|.npz] [options]
        motiongen import FILES --out set.npz
-       motiongen train pose|motion|codebook|features --data set.npz --out FOLDER"""
+       motiongen train pose|motion|codebook|flow|features --data set.npz --out FOLDER"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,11 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _generate(given: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="motiongen", usage=_USAGE, description="Text to motion.")
-    parser.add_argument("text", help="what is done, such as 'punching'")
-    parser.add_argument("--out", type=Path, default=Path("motion.bvh"), help="FILE.bvh or FILE.npz")
+    parser.add_argument("text", nargs="+", help="what is done, such as 'punching'; each text is a motion of its own")
+    parser.add_argument(
+        "--out", type=Path, default=Path("motion.bvh"), help="FILE.bvh or FILE.npz; of several motions FILE_TEXT.bvh"
+    )
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same motion")
     parser.add_argument("--seconds", type=float, help="length of the motion")
     parser.add_argument("--fps", type=float, help="frames a second")
+    parser.add_argument("--intensity", type=float, help="how lively: 1 as it is, 0.5 calmer, 1.5 livelier")
+    parser.add_argument("--loop", action="store_true", help="the last frame leads to the first")
+    parser.add_argument("--in-place", action="store_true", help="without the way over the floor")
     parser.add_argument("--quality", choices=("draft", "standard", "high"), default="draft")
     parser.add_argument("--body", default=None, help="open | smpl | smplx")
     parser.add_argument("--guidance", default=None, help="auto | embedded | clip:ViT-B/32 | openclip:NAME:PRETRAINED")
@@ -60,9 +66,9 @@ def _generate(given: list[str]) -> int:
     if options.out.suffix.lower() not in (".bvh", ".npz"):
         raise InputError(f"cannot write {options.out.name!r}: motiongen writes .bvh and .npz")
     overrides = list(options.set)
-    for key, value in (("motion.seconds", options.seconds), ("motion.fps", options.fps)):
-        if value is not None:
-            overrides.append(f"{key}={value}")
+    numbers = {"motion.seconds": options.seconds, "motion.fps": options.fps, "motion.intensity": options.intensity}
+    overrides += [f"{key}={value}" for key, value in numbers.items() if value is not None]
+    overrides += ["motion.loop=true"] * options.loop + ["motion.in_place=true"] * options.in_place
     for key, value in (("body.kind", options.body), ("guidance.model", options.guidance)):
         if value is not None:
             overrides.append(f'{key}="{value}"')
@@ -71,20 +77,38 @@ def _generate(given: list[str]) -> int:
     from avatargen.core.progress import Silent, Terminal
 
     settings = load_settings(quality=options.quality, config=options.config, overrides=overrides)
-    from motiongen.candidates import action
+    from motiongen.candidates import action, texts_of
 
-    action(options.text)
+    texts = [text for given in options.text for text in texts_of(given)]
+    files = _files(options.out, [action(text) for text in texts])
 
     from avatargen.body.load import load_body_model
     from avatargen.guidance.load import load_guidance
-    from motiongen.generate import generate_motion
+    from motiongen.generate import generate_motion, load_models
 
     reporter = Silent() if options.quiet else Terminal()
     body = load_body_model(settings.body)
     guidance = load_guidance(settings.guidance, reporter=reporter)
-    motion = generate_motion(options.text, body, guidance, settings.motion, options.seed, reporter)
-    print(_write(motion, body, options.out))
+    models = load_models(settings.motion)
+    for text, file in zip(texts, files, strict=True):
+        motion = generate_motion(text, body, guidance, settings.motion, options.seed, reporter, models=models)
+        print(_write(motion, body, file))
     return 0
+
+
+def _files(out: Path, actions: Sequence[str]) -> list[Path]:
+    """One file a motion, told apart by its words, and by a number where these are the same."""
+    if len(actions) == 1:
+        return [out]
+    files: list[Path] = []
+    for done in actions:
+        words = "-".join(re.findall(r"[^\W_]+", done.lower()))[:60] or "motion"
+        file = out.with_name(f"{out.stem}_{words}{out.suffix}")
+        number = 2
+        while file in files:
+            file, number = out.with_name(f"{out.stem}_{words}-{number}{out.suffix}"), number + 1
+        files.append(file)
+    return files
 
 
 def _write(motion: "Motion", body: "BodyModel", out: Path) -> Path:
@@ -123,7 +147,7 @@ def _import(given: list[str]) -> int:
 
 def _train(given: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="motiongen train", description="Train a prior or make the codebooks.")
-    parser.add_argument("what", choices=("pose", "motion", "codebook", "features"))
+    parser.add_argument("what", choices=("pose", "motion", "codebook", "flow", "features"))
     parser.add_argument("--data", type=Path, help="a motion set: motiongen import FILES --out set.npz")
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights")
     parser.add_argument("--steps", type=int, default=None)

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from avatargen.core.errors import BrokenFileError, MissingAssetError, OutputError
-from avatargen.core.files import cache_dir, cache_key, digest_file, load_tensors, save_tensors
+from avatargen.core.files import cache_dir, cache_key, digest_bytes, digest_file, load_tensors, save_tensors
 from avatargen.core.progress import Reporter, stage
 from avatargen.guidance.model import Guidance
 from motiongen.motion_vae import MotionVae
@@ -79,6 +79,10 @@ class MotionCodebook:
     words: tuple[tuple[str, ...], ...]
     """Wordings of each clip, its label first."""
     version: str
+    names: tuple[str, ...] = ()
+    """Name of each clip in the training set; none in older files."""
+    begin: Float[Tensor, " n"] | None = None
+    """First frame of each window in its clip."""
 
 
 def load_pose_codebook(path: Path = POSE_CODEBOOK) -> PoseCodebook:
@@ -90,6 +94,14 @@ def load_pose_codebook(path: Path = POSE_CODEBOOK) -> PoseCodebook:
     """
     tensors, _ = _load(path, ("latents",), "motiongen train codebook")
     return PoseCodebook(latents=tensors["latents"].float(), version=digest_file(path))
+
+
+@torch.no_grad()
+def recoded(codebook: PoseCodebook, prior: PosePrior, other: PosePrior) -> PoseCodebook:
+    """The codebook of `prior` as latents of another prior; its poses stay what the other can say of them."""
+    latents = [other.encode(prior.decode(part))[0] for part in codebook.latents.split(512)]
+    digest = digest_bytes(b"".join(p.detach().cpu().numpy().tobytes() for p in other.state_dict().values()))
+    return PoseCodebook(latents=torch.cat(latents), version=f"{codebook.version}-{digest}")
 
 
 def load_motion_codebook(path: Path = MOTION_CODEBOOK) -> MotionCodebook:
@@ -107,7 +119,15 @@ def load_motion_codebook(path: Path = MOTION_CODEBOOK) -> MotionCodebook:
     clip = tensors["clip"].long()
     if len(clip) != len(tensors["latents"]) or int(clip.max()) >= len(words):
         raise BrokenFileError(f"{path}: {len(clip)} clip numbers do not fit {len(words)} clips")
-    return MotionCodebook(latents=tensors["latents"].float(), clip=clip, words=words, version=digest_file(path))
+    names = tuple(json.loads(metadata.get("names", "[]")))
+    return MotionCodebook(
+        latents=tensors["latents"].float(),
+        clip=clip,
+        words=words,
+        version=digest_file(path),
+        names=names if len(names) == len(words) else (),
+        begin=tensors["begin"].float() if "begin" in tensors else None,
+    )
 
 
 def _load(path: Path, names: Sequence[str], command: str) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -120,10 +140,18 @@ def _load(path: Path, names: Sequence[str], command: str) -> tuple[dict[str, Ten
     return tensors, metadata
 
 
-def save_motion_codebook(path: Path, latents: Tensor, clip: Tensor, words: Sequence[Sequence[str]]) -> Path:
+def save_motion_codebook(
+    path: Path,
+    latents: Tensor,
+    clip: Tensor,
+    words: Sequence[Sequence[str]],
+    names: Sequence[str],
+    begin: Float[Tensor, " n"],
+) -> Path:
     """Write a motion codebook with 16-bit latents."""
-    tensors = {"latents": latents.half(), "clip": clip.to(torch.int32)}
-    return save_tensors(path, tensors, {"words": json.dumps([list(row) for row in words])})
+    tensors = {"latents": latents.half(), "clip": clip.to(torch.int32), "begin": begin.float()}
+    told = {"words": json.dumps([list(row) for row in words]), "names": json.dumps(list(names))}
+    return save_tensors(path, tensors, told)
 
 
 def cached(key: str, name: str, make: Callable[[], Tensor], reporter: Reporter) -> Tensor:

@@ -202,6 +202,20 @@ def _files(paths: Iterable[Path]) -> list[tuple[str, Path]]:
     return found
 
 
+def finished_clips(clips: Sequence[Clip], fps: float, *, mirror: bool) -> list[Clip]:
+    """Clips as the set holds them: on the floor, with contacts, walks in place made to travel, mirror images added."""
+    clips = [prepare(clip, fps) for clip in clips]
+    clips = [_travelling(clip) or clip for clip in clips]
+    clips = [replace(c, motion=replace(c.motion, contacts=detect_contacts(c.motion))) for c in clips]
+    if mirror:
+        own = {clip.motion.name for clip in clips}
+        paired = {n for n in own if n.endswith("_mirror")} | {
+            n.removesuffix("_mirror") for n in own if n.endswith("_mirror")
+        }
+        clips += [mirrored_clip(clip) for clip in clips if clip.motion.name not in paired]
+    return clips
+
+
 def load_clips(
     paths: Sequence[Path],
     labels: Mapping[str, Mapping[str, str]],
@@ -279,23 +293,17 @@ def build_dataset(
     clips = load_clips(paths, rows, report, bones) if paths else []
     for file, reason in report.skipped:
         reporter.note(f"skipped {file}: {reason.splitlines()[0]}")
-    clips = [prepare(clip, fps) for clip in [*clips, *procedural]]
-    clips = [_travelling(clip) or clip for clip in clips]
-    clips = [replace(c, motion=replace(c.motion, contacts=detect_contacts(c.motion))) for c in clips]
+    clips = [*clips, *procedural]
     if not clips:
         raise InputError("nothing to import:\n" + "\n".join(f"  {file}: {why}" for file, why in report.skipped))
-    if mirror:
-        own = {clip.motion.name for clip in clips}
-        paired = {n for n in own if n.endswith("_mirror")} | {
-            n.removesuffix("_mirror") for n in own if n.endswith("_mirror")
-        }
-        clips += [mirrored_clip(clip) for clip in clips if clip.motion.name not in paired]
+    clips = finished_clips(clips, fps, mirror=mirror)
     report.clips, report.frames = len(clips), sum(len(clip.motion.rotations) for clip in clips)
-    write_whole(out, encode_npz(_arrays(clips, fps)))
+    write_whole(out, encode_npz(set_arrays(clips, fps)))
     return report
 
 
-def _arrays(clips: Sequence[Clip], fps: float) -> dict[str, np.ndarray]:
+def set_arrays(clips: Sequence[Clip], fps: float) -> dict[str, np.ndarray]:
+    """The arrays of a set of clips; see docs/motion_data.md."""
     sides = split_groups(clips)
     motions = [clip.motion for clip in clips]
     return {

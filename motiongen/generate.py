@@ -1,9 +1,8 @@
 """A text to a `Motion`: the public entry of motiongen."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -11,16 +10,14 @@ from torch import Tensor
 from avatargen.body.model import BodyModel
 from avatargen.core.errors import ConfigError
 from avatargen.core.files import digest_bytes, load_tensors, save_tensors
-from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.progress import Reporter, Silent
 from avatargen.core.rng import stream
-from avatargen.core.rotations import matrix_from_quat, quat_from_matrix
 from avatargen.core.settings import MotionSettings
 from avatargen.core.values import Motion
 from avatargen.guidance.model import Guidance
 from motiongen.candidates import (
+    Candidates,
     action,
-    codebook_candidates,
     phrase_scores,
     prompt_feature,
     rank_motions,
@@ -34,15 +31,17 @@ from motiongen.codebook import (
     load_motion_codebook,
     load_pose_codebook,
     picture_features,
-    pose_features,
+    recoded,
 )
-from motiongen.extend import extend
-from motiongen.motion_features import RATE
-from motiongen.motion_vae import FRAMES, MotionVae, load_motion_vae
-from motiongen.optimize import Goal, full_rotations, intensity, optimise, view_azimuths, window
-from motiongen.physics import detect_contacts, ground, lock_feet
+from motiongen.finish import finish_clip, finish_motion
+from motiongen.motion_features import Clip
+from motiongen.motion_vae import MotionVae, load_motion_vae
+from motiongen.optimize import Goal, intensity, optimise, window
+from motiongen.pose_flow import POSE_FLOW
 from motiongen.pose_prior import DATA, PosePrior, load_open_prior, load_vposer
+from motiongen.pose_search import GENERATORS, find_candidates
 from motiongen.puppet import Puppet, make_puppet
+from motiongen.replay import lost_details
 
 _PER_CLIP = 2
 
@@ -55,9 +54,11 @@ class Models:
     vae: MotionVae
     poses: PoseCodebook
     motions: MotionCodebook
+    flow_file: Path = POSE_FLOW
+    """Weights of the conditional RealNVP, read only where `motion.candidates` asks for it."""
 
 
-def load_models(settings: MotionSettings, vposer_folder: Path = Path("smpl_models/vposer")) -> Models:
+def load_models(settings: MotionSettings) -> Models:
     """The shipped models, or those in the folder `settings.weights`.
 
     Raises:
@@ -66,18 +67,22 @@ def load_models(settings: MotionSettings, vposer_folder: Path = Path("smpl_model
         ConfigError: `settings.prior` names no prior.
     """
     folder = Path(settings.weights) if settings.weights else DATA
+    prior = load_open_prior(folder / "pose_prior.safetensors")
+    poses = load_pose_codebook(folder / "pose_codebook.safetensors")
     match settings.prior:
         case "open":
-            prior = load_open_prior(folder / "pose_prior.safetensors")
+            pass
         case "vposer":
-            prior = load_vposer(vposer_folder)
+            theirs = load_vposer(Path(settings.vposer))
+            prior, poses = theirs, recoded(poses, prior, theirs)
         case _:
             raise ConfigError(f"motion.prior: no prior {settings.prior!r}; there are: open, vposer")
     return Models(
         prior=prior,
         vae=load_motion_vae(folder / "motion_vae.safetensors"),
-        poses=load_pose_codebook(folder / "pose_codebook.safetensors"),
+        poses=poses,
         motions=load_motion_codebook(folder / "motion_codebook.safetensors"),
+        flow_file=folder / POSE_FLOW.name,
     )
 
 
@@ -116,15 +121,58 @@ def generate_motion(
     key = digest_bytes(
         repr((done, settings, seed, guidance.name, guidance.version, puppet.version, models.motions.version)).encode()
     )
-    latent = _resumed(checkpoint, key)
-    if latent is None:
-        latent = find_latent(done, guidance, puppet, models, settings, seed, reporter)
+    if settings.sequence == "interpolation":
+        feature = prompt_feature(guidance, done)
+        found = _candidates(feature, guidance, puppet, models, settings, seed, reporter)
+        return finish_clip(interpolated(found, models.prior, window(settings)), puppet, settings, done)
+    found = _resumed(checkpoint, key)
+    if found is None:
+        found = find_motion(done, guidance, puppet, models, settings, seed, reporter)
         if checkpoint is not None:
-            save_tensors(checkpoint, {"latent": latent}, {"key": key})
-    return finish_motion(latent, models.vae, puppet, settings, done)
+            tensors = {"latent": found.latent} | ({} if found.details is None else {"details": found.details})
+            save_tensors(checkpoint, tensors, {"key": key})
+    return finish_motion(found.latent, models.vae, puppet, settings, done, found.details)
 
 
-def find_latent(
+def _candidates(
+    feature: Tensor,
+    guidance: Guidance,
+    puppet: Puppet,
+    models: Models,
+    settings: MotionSettings,
+    seed: int,
+    reporter: Reporter,
+) -> Candidates:
+    return find_candidates(
+        feature, guidance, puppet, models.prior, models.poses, models.flow_file, settings, seed, reporter
+    )
+
+
+@torch.no_grad()
+def interpolated(candidates: Candidates, prior: PosePrior, frames: int) -> Clip:
+    """The baseline: from candidate to candidate, evenly in time and straight in the pose prior's latents."""
+    latents = prior.encode(candidates.poses)[0]
+    place = torch.linspace(0.0, len(latents) - 1.0, frames)
+    low = place.floor().long().clamp_max(max(0, len(latents) - 2))
+    high = (low + 1).clamp_max(len(latents) - 1)
+    bodies = prior.decode(latents[low] + (place - low)[:, None] * (latents[high] - latents[low]))
+    upright = torch.eye(3).expand(frames, 1, 3, 3)
+    root = torch.tensor([0.0, 1.0, 0.0]).expand(frames, 3)
+    return Clip(
+        rotations=torch.cat((upright, bodies), dim=1)[None], root=root[None], contacts=torch.zeros(1, frames, 2)
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Found:
+    """What the search ends with."""
+
+    latent: Float[Tensor, " z"]
+    details: Float[Tensor, "60 137"] | None = None
+    """Added to the decoded rows."""
+
+
+def find_motion(
     text: str,
     guidance: Guidance,
     puppet: Puppet,
@@ -132,33 +180,39 @@ def find_latent(
     settings: MotionSettings,
     seed: int,
     reporter: Reporter,
-) -> Float[Tensor, " z"]:
-    """The latent of the motion that fits best: candidates, starts, optimisation, choice."""
+) -> Found:
+    """The motion that fits best: candidates, starts, optimisation, choice."""
     feature = prompt_feature(guidance, text)
-    book = models.poses.first(settings.codebook_entries)
-    seen = pose_features(guidance, puppet, models.prior, book, view_azimuths(settings.codebook_views), reporter)
-    found = codebook_candidates(
-        feature, book, seen, models.prior, settings.candidates, settings.pre_top, settings.duplicate
-    )
-    rows, scores = choose_starts(text, feature, guidance, puppet, models, settings, reporter)
+    found = _candidates(feature, guidance, puppet, models, settings, seed, reporter)
     noise = stream(seed, "motion/starts")
-    starts = _jitter(models.motions.latents[rows], noise)
-    drawn = _prior_draws(models.motions.latents, settings.prior_starts, noise)
-    starts = torch.cat((starts, drawn))[: settings.starts]
-    # A drawn start has no words: it counts as the last of the others.
-    floor = scores.min().expand(len(drawn)) if len(scores) else torch.zeros(len(drawn))
+    details = None
+    if settings.losses == "original":
+        starts = torch.randn(settings.starts, models.vae.latent, generator=noise)
+        scores = torch.zeros(settings.starts)
+    else:
+        rows, scores = choose_starts(text, feature, guidance, puppet, models, settings, seed, reporter)
+        starts = _jitter(models.motions.latents[rows], noise)
+        drawn = _prior_draws(models.motions.latents, settings.prior_starts, noise)
+        starts = torch.cat((starts, drawn))[: settings.starts]
+        details = lost_details(models.vae, models.motions, rows)
+        details = torch.cat((details, torch.zeros(len(drawn), *details.shape[1:])))[: settings.starts]
+        # A drawn start has no words: it counts as the last of the others.
+        floor = scores.min().expand(len(drawn)) if len(scores) else torch.zeros(len(drawn))
+        scores = torch.cat((scores, floor))[: settings.starts]
     goal = Goal(
         text=feature,
         candidates=found,
-        start_scores=torch.cat((scores, floor))[: settings.starts],
-        intensity=_lively(models.vae, starts, settings),
+        start_scores=scores,
+        intensity=_lively(models.vae, starts, details, settings),
+        details=details,
     )
     result = optimise(models.vae, starts, goal, guidance, puppet, settings, stream(seed, "motion/optimise"), reporter)
+    best = result.best
     reporter.note(
-        f"motion: {text!r}: picture score {float(result.before[result.best]):.3f} -> "
-        f"{float(result.after[result.best]):.3f}, start {result.best + 1} of {len(starts)}"
+        f"motion: {text!r}: picture score {float(result.before[best]):.3f} -> "
+        f"{float(result.after[best]):.3f}, start {best + 1} of {len(starts)}"
     )
-    return result.latents[result.best]
+    return Found(latent=result.latents[best], details=None if details is None else details[best])
 
 
 def choose_starts(
@@ -168,6 +222,7 @@ def choose_starts(
     puppet: Puppet,
     models: Models,
     settings: MotionSettings,
+    seed: int,
     reporter: Reporter,
 ) -> tuple[Int[Tensor, " s"], Float[Tensor, " s"]]:
     """Rows of the motion codebook to start from, best first, and their scores.
@@ -185,6 +240,9 @@ def choose_starts(
     seen = picture_features(guidance, puppet, poses.flatten(0, 1), (30.0,), reporter, "starts")
     looks = (seen @ feature.T)[:, 0].unflatten(0, (-1, 3)).max(1).values
     total = scores[short] + settings.image_weight * standard(looks)
+    # Clips of one action score nearly alike; which of them is best is left to the seed.
+    chance = torch.rand(len(total), generator=stream(seed, "motion/choice"))
+    total = total + settings.variety * chance
     order = total.argsort(descending=True)[:wanted]
     return short[order], total[order]
 
@@ -203,95 +261,36 @@ def _prior_draws(latents: Tensor, count: int, noise: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def _lively(vae: MotionVae, starts: Tensor, settings: MotionSettings) -> Float[Tensor, " s"]:
-    clip = vae.motion(starts, window(settings))
+def _lively(vae: MotionVae, starts: Tensor, details: Tensor | None, settings: MotionSettings) -> Float[Tensor, " s"]:
+    clip = vae.motion(starts, window(settings), details)
     return settings.intensity * intensity(clip, vae.offsets)
-
-
-@torch.no_grad()
-def finish_motion(
-    latent: Float[Tensor, " z"], vae: MotionVae, puppet: Puppet, settings: MotionSettings, name: str
-) -> Motion:
-    """Decode, put on the body's legs, resample, then feet and floor."""
-    frames = round(settings.seconds * RATE)
-    clip = extend(vae.motion(latent[None], min(frames, FRAMES)), frames)
-    rotations = full_rotations(clip.rotations[0])
-    root = clip.root[0] * puppet.pelvis_height
-    motion = Motion(
-        rotations=rotations.double().numpy(),
-        root_position=root.double().numpy(),
-        rest_root_height=puppet.pelvis_height,
-        joint_names=SMPL_JOINTS,
-        fps=RATE,
-        name=name,
-        contacts=clip.contacts[0].double().numpy(),
-    )
-    joints = puppet.joints[: len(SMPL_JOINTS)].double().numpy()
-    motion = resample(stand(motion, joints), settings.fps)
-    return replace(
-        motion,
-        rotations=motion.rotations.astype(np.float32),
-        root_position=motion.root_position.astype(np.float32),
-    )
-
-
-def stand(motion: Motion, joints: Float[np.ndarray, "24 3"]) -> Motion:
-    """The motion on the floor, with feet that stay put while they stand.
-
-    The decoder damps the smallest movements of feet last, so they slide a little while they stand; its own contacts
-    know of that, detection from speed alone does not. The second pass takes what the first one's blending left.
-    """
-    motion = ground(motion, joints)
-    told = (motion.contacts > 0.5).astype(float) if motion.contacts is not None else 0.0
-    contacts = np.maximum(detect_contacts(motion, joints, height=0.06, speed=0.5), told)
-    return lock_feet(lock_feet(motion, joints, contacts), joints)
-
-
-def resample(motion: Motion, fps: float) -> Motion:
-    """The motion at another frame rate, its duration kept; rotations along the shortest arc."""
-    if abs(fps - motion.fps) < 1e-6:
-        return motion
-    frames = len(motion.rotations)
-    count = max(2, round(frames * fps / motion.fps))
-    place = np.arange(count) * motion.fps / fps
-    low = np.minimum(place.astype(int), frames - 1)
-    high = np.minimum(low + 1, frames - 1)
-    share = np.clip(place - low, 0.0, 1.0)
-    quats = quat_from_matrix(torch.from_numpy(motion.rotations)).numpy()
-    a, b = quats[low], quats[high]
-    b = np.where((a * b).sum(-1, keepdims=True) < 0, -b, b)
-    mixed = a + share[:, None, None] * (b - a)
-    mixed /= np.linalg.norm(mixed, axis=-1, keepdims=True)
-
-    def between(values: np.ndarray) -> np.ndarray:
-        return values[low] + share[:, None] * (values[high] - values[low])
-
-    return replace(
-        motion,
-        rotations=matrix_from_quat(torch.from_numpy(mixed)).numpy(),
-        root_position=between(motion.root_position),
-        contacts=None if motion.contacts is None else between(motion.contacts),
-        fps=float(fps),
-    )
 
 
 def _checked(settings: MotionSettings) -> MotionSettings:
     limits = {
         "seconds": (1.0, 10.0), "fps": (5.0, 240.0), "codebook_entries": (1, 100_000), "codebook_views": (1, 12),
-        "candidates": (1, 1000), "starts": (1, 256), "steps": (0, 100_000), "shortlist": (1, 10_000),
+        "top_k": (1, 1000), "candidate_steps": (1, 100_000), "flow_samples": (1, 10_000),
+        "candidate_rate": (1e-6, 10.0), "intensity": (0.1, 4.0), "starts": (1, 256), "steps": (0, 100_000),
+        "shortlist": (1, 10_000),
         "score_frames": (1, 600), "score_views": (1, 12), "guidance_frames": (1, 256), "pre_top": (1, 100_000),
     }  # fmt: skip
     for key, (low, high) in limits.items():
         value = getattr(settings, key)
         if not low <= value <= high:
             raise ConfigError(f"motion.{key} = {value} is out of range; it goes from {low:g} to {high:g}")
+    words_of = {"sequence": ("search", "interpolation"), "losses": ("ours", "original"), "candidates": GENERATORS}
+    for key, words in words_of.items():
+        if (value := getattr(settings, key)) not in words:
+            raise ConfigError(f"motion.{key} = {value!r} is unknown; it is one of: {', '.join(words)}")
     if not 0 <= settings.prior_starts <= settings.starts:
         raise ConfigError(f"motion.prior_starts = {settings.prior_starts} must lie between 0 and motion.starts")
     return settings
 
 
-def _resumed(checkpoint: Path | None, key: str) -> Tensor | None:
+def _resumed(checkpoint: Path | None, key: str) -> Found | None:
     if checkpoint is None or not checkpoint.is_file():
         return None
     tensors, metadata = load_tensors(checkpoint)
-    return tensors["latent"] if metadata.get("key") == key and "latent" in tensors else None
+    if metadata.get("key") != key or "latent" not in tensors:
+        return None
+    return Found(latent=tensors["latent"], details=tensors.get("details"))

@@ -173,9 +173,12 @@ class MotionVae(nn.Module):
         rows = rows.flatten(1, 2) + self.rebuild(latents)
         return (rows * self.scale + self.mean)[:, :frames]
 
-    def motion(self, latents: Float[Tensor, "b z"], frames: int = FRAMES) -> Clip:
-        """Decoded windows; contacts in 0..1."""
-        clip = from_features(self.decode(latents, frames))
+    def motion(
+        self, latents: Float[Tensor, "b z"], frames: int = FRAMES, details: Float[Tensor, "b 60 137"] | None = None
+    ) -> Clip:
+        """Decoded windows, with `details` added to their rows; contacts in 0..1."""
+        rows = self.decode(latents, frames)
+        clip = from_features(rows if details is None else rows + details[:, :frames])
         return Clip(rotations=clip.rotations, root=clip.root, contacts=clip.contacts.clamp(0.0, 1.0))
 
     @torch.no_grad()

@@ -22,6 +22,7 @@ from avatargen.guidance.model import Guidance
 from motiongen.candidates import Candidates
 from motiongen.motion_features import ANKLES, FEET, RATE, Clip, joint_positions
 from motiongen.motion_vae import FRAMES, MotionVae
+from motiongen.original import original_look, original_terms
 from motiongen.puppet import Puppet, pictures
 
 BODY = slice(1, 22)
@@ -38,6 +39,8 @@ class Goal:
     """How well each start's words and pictures fit before any optimisation; larger is better."""
     intensity: Float[Tensor, " s"]
     """Mean joint speed (pelvis heights a second) that each motion should have."""
+    details: Float[Tensor, "s 60 137"] | None = None
+    """Added to each start's decoded rows: what the VAE cannot say of it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -101,14 +104,23 @@ def optimise(
     latents = starts.clone().requires_grad_()
     optimizer = torch.optim.Adam([latents], lr=settings.latent_rate)
     frame_rows = steady_frames(frames, settings.score_frames)
-    before = picture_scores(vae, starts, goal.text, guidance, puppet, frames, frame_rows, settings.score_views)
+
+    def seen(latents: Tensor) -> Tensor:
+        with torch.no_grad():
+            clip = vae.motion(latents, frames, goal.details)
+        return picture_scores(clip, goal.text, guidance, puppet, frame_rows, settings.score_views)
+
+    before = seen(starts)
     steps, step = SafeSteps(optimizer), 0
     with stage(reporter, "motion", settings.steps):
         while step < settings.steps and not leave(f"motion after {step} of {settings.steps} steps"):
-            clip = vae.motion(latents, frames)
-            losses = _losses(clip, latents, starts, goal, vae, settings)
-            total = losses.sum()
-            if settings.guidance_every and step % settings.guidance_every == 0:
+            clip = vae.motion(latents, frames, goal.details)
+            if settings.losses == "original":
+                total = original_terms(clip, goal.candidates).sum()
+                total = total + original_look(clip, goal.text, guidance, puppet, generator)
+            else:
+                total = _losses(clip, latents, starts, goal, vae, settings).sum()
+            if settings.losses == "ours" and settings.guidance_every and step % settings.guidance_every == 0:
                 total = total + settings.guidance_weight * settings.guidance_every * _seen(
                     clip, goal, guidance, puppet, settings, generator
                 )
@@ -123,7 +135,7 @@ def optimise(
             reporter.note(f"the loss of step {step + 1} is {loss:.3g}: back to a good state, on at half the rate")
     steps.finish()
     final = latents.detach()
-    after = picture_scores(vae, final, goal.text, guidance, puppet, frames, frame_rows, settings.score_views)
+    after = seen(final)
     with torch.no_grad():
         spread = before.std(unbiased=False).clamp_min(1e-3)
         scores = goal.start_scores + settings.image_weight * (after - before.mean()) / spread
@@ -176,17 +188,14 @@ def steady_frames(frames: int, count: int) -> list[int]:
 
 @torch.no_grad()
 def picture_scores(
-    vae: MotionVae,
-    latents: Float[Tensor, "s z"],
+    clip: Clip,
     text: Float[Tensor, "1 d"],
     guidance: Guidance,
     puppet: Puppet,
-    frames: int,
     rows: list[int],
     views: int,
 ) -> Float[Tensor, " s"]:
     """Mean of the better half of the frames' cosines with the text, frames averaged over views."""
-    clip = vae.motion(latents, frames)
     azimuths = view_azimuths(views)
     scores = []
     for motion in clip.rotations:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from avatargen.core.errors import BrokenFileError, MissingAssetError
 from avatargen.core.files import load_tensors
 from avatargen.core.rotations import axis_angle_from_matrix, matrix_from_6d, matrix_from_axis_angle
+from motiongen.checkpoints import read_checkpoint
 
 BODY_JOINTS = 21
 LATENT = 32
@@ -145,7 +146,7 @@ def load_open_prior(path: Path = OPEN_PRIOR) -> PosePrior:
 
 
 def load_vposer(folder: Path) -> PosePrior:
-    """VPoser v2 from the user's `smpl_models/vposer`: the newest `.ckpt`, `.pt` or `.safetensors`, weights only.
+    """VPoser v2 from the user's `smpl_models/vposer`: the last `.ckpt`, `.pt` or `.safetensors` by name, weights only.
 
     Raises:
         MissingAssetError: no weight file there.
@@ -161,12 +162,7 @@ def load_vposer(folder: Path) -> PosePrior:
     path = files[-1]
     if path.suffix == ".safetensors":
         return build_pose_prior(load_tensors(path)[0], str(path))
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251  foreign weights, weights only
-    except Exception as error:  # pickle raises whatever its reader meets
-        raise BrokenFileError(f"{path} cannot be read as weights: {type(error).__name__}: {error}") from error
-    inner = state.get("state_dict", state) if isinstance(state, dict) else {}
-    return build_pose_prior({k: v for k, v in inner.items() if isinstance(v, Tensor)}, str(path))
+    return build_pose_prior(read_checkpoint(path), str(path))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -77,4 +77,5 @@ def make_motion_codebook(vae: MotionVae, motions: MotionSet, out: Path) -> Path:
         latents.append(vae.encode(to_features(windows))[0])
     row_of = {clip: row for row, clip in enumerate(clips)}
     clip = torch.tensor([row_of[int(row)] for row in rows])
-    return save_motion_codebook(out, torch.cat(latents), clip, [motions.labels[c] for c in clips])
+    words, names = [motions.labels[c] for c in clips], [motions.names[c] for c in clips]
+    return save_motion_codebook(out, torch.cat(latents), clip, words, names, begins)

@@ -9,12 +9,15 @@ from avatargen.core.files import write_whole
 from avatargen.core.progress import Reporter
 from avatargen.core.settings import GuidanceSettings, MotionSettings
 from avatargen.guidance.load import load_guidance
-from motiongen.codebook import SHIPPED_FEATURES, load_pose_codebook, save_pose_features
+from motiongen.codebook import SHIPPED_FEATURES, load_pose_codebook, pose_features, save_pose_features
 from motiongen.motion_vae import load_motion_vae
 from motiongen.optimize import view_azimuths
+from motiongen.pose_flow import POSE_FLOW
 from motiongen.pose_prior import load_open_prior
 from motiongen.puppet import make_puppet
 from motiongen.train_codebooks import make_motion_codebook, make_pose_codebook
+from motiongen.train_flow import KEYS as FLOW_KEYS
+from motiongen.train_flow import train_pose_flow
 from motiongen.train_motion import train_motion_vae
 from motiongen.train_pose import train_pose_prior
 from motiongen.training import Curve, plot_curve
@@ -22,6 +25,7 @@ from motiongen.windows import read_motion_set
 
 POSE_STEPS = 6000
 MOTION_STEPS = 3000
+FLOW_STEPS = 400
 POSE_KEYS = ("held-out error [deg]",)
 MOTION_KEYS = ("rotation [deg]", "joints [cm]", "drift [cm/s]", "wrist speed kept")
 
@@ -29,7 +33,7 @@ MOTION_KEYS = ("rotation [deg]", "joints [cm]", "drift [cm/s]", "wrist speed kep
 def run_stage(
     what: str, data: Path | None, out: Path, steps: int | None, seed: int, plot: Path | None, reporter: Reporter
 ) -> list[Path]:
-    """Run the stage `pose`, `motion`, `codebook` or `features`; returns the files written.
+    """Run the stage `pose`, `motion`, `codebook`, `flow` or `features`; returns the files written.
 
     Training resumes from `*.checkpoint` in `out` where there is one, and removes it when it is done.
 
@@ -40,6 +44,8 @@ def run_stage(
     """
     if what == "features":
         return [_shipped_features(out, reporter)]
+    if what == "flow":
+        return _flow(out, steps, seed, plot, reporter)
     if data is None:
         raise InputError(f"motiongen train {what} needs a motion set: --data set.npz")
     motions = read_motion_set(data)
@@ -63,6 +69,20 @@ def run_stage(
                 make_pose_codebook(prior, motions, out / "pose_codebook.safetensors", seed=seed),
                 make_motion_codebook(vae, motions, out / "motion_codebook.safetensors"),
             ]
+
+
+def _flow(out: Path, steps: int | None, seed: int, plot: Path | None, reporter: Reporter) -> list[Path]:
+    """The conditional RealNVP, on the pose codebook in `out` as the embedded guidance sees it."""
+    defaults = MotionSettings()
+    book = load_pose_codebook(out / "pose_codebook.safetensors").first(defaults.codebook_entries)
+    prior, puppet = load_open_prior(out / "pose_prior.safetensors"), make_puppet(load_open_body())
+    guidance = load_guidance(GuidanceSettings(model="embedded"))
+    features = pose_features(guidance, puppet, prior, book, view_azimuths(defaults.codebook_views), reporter)
+    weights, checkpoint = out / POSE_FLOW.name, out / "pose_flow.checkpoint"
+    curve = train_pose_flow(
+        book, features, weights, steps=steps or FLOW_STEPS, seed=seed, checkpoint=checkpoint, reporter=reporter
+    )
+    return _finished(weights, checkpoint, curve, FLOW_KEYS, "pose flow", plot)
 
 
 def _shipped_features(out: Path, reporter: Reporter) -> Path:

@@ -69,10 +69,11 @@ def read_motion_set(path: Path) -> MotionSet:
         raise BrokenFileError(f"{path}: clip_start does not fit the {frames} frames or the {len(data['names'])} names")
     if abs(float(data["fps"]) - RATE) > 1e-3:
         raise InputError(f"{path} runs at {float(data['fps']):g} frames a second; motiongen import writes {RATE:g}")
-    return _build(data)
+    return build_motion_set(data)
 
 
-def _build(data: dict[str, np.ndarray]) -> MotionSet:
+def build_motion_set(data: dict[str, np.ndarray]) -> MotionSet:
+    """The set of arrays as the file holds them, already checked."""
     start = torch.from_numpy(data["clip_start"].astype(np.int64))
     length = start[1:] - start[:-1]
     height = torch.from_numpy(data["rest_root_height"].astype(np.float32)).repeat_interleave(length)

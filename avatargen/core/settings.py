@@ -259,6 +259,10 @@ class MeshSettings:
     """Side of the texture in pixels."""
     padding: int = 4
     """Pixels between two charts of the atlas."""
+    normal_map: bool = False
+    """Bake what the decimated mesh lost of the surface into a normal map; for GLB, VRM, OBJ and Blender's formats."""
+    occlusion: bool = False
+    """Bake how much of the sky each place sees within 12 cm (ambient occlusion); for GLB and VRM."""
     face_gain: float = 1.8
     """The head gets this many times more texels per metre than the body; head and hands keep more faces."""
 
@@ -271,18 +275,36 @@ class MotionSettings:
     """Length of the motion, 1 to 10."""
     fps: float = 30.0
     """Frames a second of the result; the model itself runs at 30."""
+    loop: bool = False
+    """Make the last frame lead to the first; poses go on, and so does travel."""
+    in_place: bool = False
+    """Take the way over the floor out, for engines that move the character themselves; feet slide as on a treadmill."""
     prior: str = "open"
-    """open | vposer: which pose prior draws the candidates; vposer reads the user's file in `body.folder`"""
+    """open | vposer: which pose prior draws the candidates; the latter reads the user's file in `motion.vposer`"""
+    vposer: str = "smpl_models/vposer"
+    """The folder with the user's VPoser v2.0 weights."""
     codebook_entries: int = 1024
     """How many poses are scored; at most what the codebook holds."""
     codebook_views: int = 2
     """Views per pose; the mean of their features is scored."""
-    candidates: int = 5
+    candidates: str = "codebook"
+    """codebook | latent | theta | realnvp: how poses that fit the text are found; the last three draw by the seed"""
+    top_k: int = 5
     """Poses the motion shall pass through, best first."""
+    candidate_steps: int = 60
+    """Steps of the generators latent and theta."""
+    candidate_rate: float = 0.05
+    """Adam's rate in them."""
+    flow_samples: int = 48
+    """Poses that the generator realnvp draws and has the guidance look at."""
     pre_top: int = 40
     """Best poses among which near-duplicates are dropped."""
     duplicate: float = 0.07
     """Mean absolute difference (radians) below which two poses count as one."""
+    sequence: str = "search"
+    """search | interpolation: turn motions toward the text, or only go from pose to pose (a baseline)"""
+    losses: str = "ours"
+    """ours | original: AvatarCLIP's loss, from one random latent; its recipe had 5,000 steps at a rate of 0.01"""
     starts: int = 12
     """Motions optimised in one batch; the best is kept."""
     prior_starts: int = 1
@@ -293,6 +315,8 @@ class MotionSettings:
     """Steps of the latent optimisation."""
     latent_rate: float = 0.02
     """Adam's rate on the latents, which are of size one."""
+    variety: float = 0.3
+    """How much chance has a say, by the seed, among motions that fit about equally well; 0: none."""
     phrase_weight: float = 1.0
     """Of the guidance's text-to-text score when motions are ranked."""
     word_weight: float = 4.0
@@ -343,10 +367,6 @@ class ExportSettings:
 class VideoSettings:
     """Pictures and videos."""
 
-    normal_map: bool = False
-    """Bake what the decimated mesh lost of the surface into a normal map; for GLB, VRM, OBJ and Blender's formats."""
-    occlusion: bool = False
-    """Bake how much of the sky each place sees within 12 cm (ambient occlusion); for GLB and VRM."""
     width: int = 1280
     """Of a video, in pixels; even."""
     height: int = 720

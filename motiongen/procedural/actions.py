@@ -9,7 +9,7 @@ import numpy as np
 from avatargen.core.rng import numpy_stream
 from avatargen.core.values import Motion
 from motiongen.clips import Clip
-from motiongen.procedural import balls, everyday, exercises, fights, gestures
+from motiongen.procedural import balls, everyday, exercises, fights, gestures, moods
 from motiongen.procedural.take import Take
 
 
@@ -99,6 +99,13 @@ ACTIONS: tuple[Action, ...] = (
     _a("spin", "spin around with the arms out", "spin|turn around|spin around on the spot|twirl|spinning", 2.9, exercises.spin, 0.2),
     _a("march", "walk in place", "march on the spot|step on the spot|walk on the spot", 3.2, exercises.walk_in_place, 0.4),
     _a("run_in_place", "run in place", "run on the spot|jog on the spot|jog in place", 2.6, exercises.run_in_place, 0.3, 0.5),
+    _a("shiver", "shiver with cold", "shiver|tremble|quiver with fear|freeze|be cold|shivering", 3.2, moods.shiver, 0.3, 0.0),
+    _a("dizzy", "sway dizzily with a hand at the head", "be dizzy|stagger|feel faint|sway|be drunk", 3.4, moods.dizzy, 0.5),
+    _a("tired", "stand tired with hanging shoulders", "be tired|be exhausted|be weary|slump|be worn out", 3.2, moods.tired, 0.5),
+    _a("bend_over", "bend over and touch the toes", "bend over|bend forward|touch the toes|stoop|bend down", 3.2, moods.bend_over, 0.5),
+    _a("crouch", "crouch down and look about", "crouch|duck|hide low|crouch low|crouching", 3.2, moods.crouch, 0.4),
+    _a("laugh", "laugh with a hand on the belly", "laugh|laugh out loud|giggle|chuckle|be amused", 3.2, moods.laugh, 0.5, 0.4),
+    _a("push_up", "do push-ups", "push-up|do press-ups|push oneself up from the floor|exercise on the floor", 3.2, moods.push_up, 0.0, 0.4),
 )  # fmt: skip
 
 
@@ -116,17 +123,18 @@ def procedural_clips(seed: int = 0, takes: int = 4, actions: Sequence[Action] = 
     clips = []
     for action in actions:
         for take in range(takes):
-            motion = perform(action, numpy_stream(seed, f"procedural/{action.name}/{take}"))
-            name = f"procedural/{action.name}_{take}"
-            clips.append(
-                Clip(
-                    motion=replace(motion, name=name),
-                    label=action.label,
-                    alternatives=action.alternatives,
-                    source="procedural",
-                    licence="Apache-2.0",
-                    # One group, so all of them train: held-out takes of a trained action would flatter the validation.
-                    group="procedural",
-                )
-            )
+            clips.append(take_of(action, take, numpy_stream(seed, f"procedural/{action.name}/{take}")))
     return clips
+
+
+def take_of(action: Action, take: int, generator: np.random.Generator) -> Clip:
+    """One take with its words."""
+    return Clip(
+        motion=replace(perform(action, generator), name=f"procedural/{action.name}_{take}"),
+        label=action.label,
+        alternatives=action.alternatives,
+        source="procedural",
+        licence="Apache-2.0",
+        # One group, so all of them train: held-out takes of a trained action would flatter the validation.
+        group="procedural",
+    )

@@ -103,17 +103,28 @@ def test_a_motion_codebook_is_read_as_it_was_written(tmp_path):
     latents = torch.randn(3, 4, generator=torch.Generator().manual_seed(0)).half().float()
     words = (("walk", "stroll"), ("wave",))
     book = load_motion_codebook(
-        save_motion_codebook(tmp_path / "m.safetensors", latents, torch.tensor([0, 1, 1]), words)
+        save_motion_codebook(
+            tmp_path / "m.safetensors",
+            latents,
+            torch.tensor([0, 1, 1]),
+            words,
+            ["a", "b"],
+            torch.tensor([0.0, 3.5, 9.0]),
+        )
     )
     assert torch.equal(book.latents, latents)
     assert book.clip.tolist() == [0, 1, 1]
     assert book.words == words
+    assert book.names == ("a", "b")
+    assert book.begin.tolist() == [0.0, 3.5, 9.0]
 
 
 def test_missing_and_broken_codebooks_are_named(tmp_path):
     with pytest.raises(MissingAssetError, match="motiongen train codebook"):
         load_pose_codebook(tmp_path / "none.safetensors")
-    bad = save_motion_codebook(tmp_path / "m.safetensors", torch.zeros(2, 4), torch.tensor([0, 7]), [["a"]])
+    bad = save_motion_codebook(
+        tmp_path / "m.safetensors", torch.zeros(2, 4), torch.tensor([0, 7]), [["a"]], ["x"], torch.zeros(2)
+    )
     with pytest.raises(BrokenFileError, match="clip numbers"):
         load_motion_codebook(bad)
     (tmp_path / "m.safetensors").write_bytes(b"{}")

@@ -13,14 +13,15 @@ from avatargen.core.values import Motion
 from motiongen.candidates import word_scores
 from motiongen.cli import main
 from motiongen.codebook import load_motion_codebook
-from motiongen.generate import finish_motion, generate_motion, resample, stand
+from motiongen.finish import finish_motion, resample, stand
+from motiongen.generate import generate_motion
 from motiongen.kinematics import positions_from_world, world_rotations
 from motiongen.motion_vae import load_motion_vae
 from motiongen.physics import floor_penetration, foot_skate_ratio
 from motiongen.training_stages import run_stage
 
 TINY = MotionSettings(
-    codebook_entries=6, codebook_views=1, candidates=9, starts=3, shortlist=3, steps=3, guidance_every=2,
+    codebook_entries=6, codebook_views=1, top_k=9, starts=3, shortlist=3, steps=3, guidance_every=2,
     guidance_frames=1, score_frames=2,
 )  # fmt: skip
 
@@ -50,6 +51,46 @@ def test_the_same_seed_is_identical_and_another_differs(go):
     assert not np.array_equal(first.rotations, other.rotations)
 
 
+@pytest.mark.parametrize(
+    "more", [{"sequence": "interpolation"}, {"sequence": "interpolation", "top_k": 1}, {"losses": "original"}]
+)
+def test_the_baseline_and_the_originals_losses_make_motions_too(go, more):
+    motion = go(settings=replace(TINY, **more))
+    assert motion.rotations.shape == (60, 24, 3, 3)
+    assert bool(np.isfinite(motion.rotations).all())
+
+
+def test_the_baseline_passes_through_its_poses(go, models):
+    from motiongen.candidates import Candidates
+    from motiongen.generate import interpolated
+
+    poses = models.prior.decode(models.poses.latents[:3])
+    clip = interpolated(Candidates(poses=poses, scores=torch.zeros(3)), models.prior, 61)
+    again = models.prior.decode(models.prior.encode(poses)[0])
+    torch.testing.assert_close(clip.rotations[0, [0, 30, 60], 1:22], again, atol=1e-5, rtol=0)
+
+
+def test_a_loop_is_as_long_as_asked(go):
+    motion = go(settings=replace(TINY, seconds=1.5, fps=24.0, loop=True, in_place=True))
+    assert len(motion.rotations) == 36
+    assert float(np.abs(motion.root_position[:, [0, 2]]).max()) < 0.5
+
+
+def test_several_motions_get_files_of_their_own():
+    from pathlib import Path
+
+    from motiongen.candidates import texts_of
+    from motiongen.cli import _files
+
+    assert texts_of("punching; waving") == ["punching", "waving"]
+    with pytest.raises(InputError, match="motion text"):
+        texts_of("punching;; waving")
+    files = _files(Path("a/moves.bvh"), ["punching", "kicking soccer", "punching"])
+    names = ["moves_punching.bvh", "moves_kicking-soccer.bvh", "moves_punching-2.bvh"]
+    assert files == [Path("a") / name for name in names]
+    assert _files(Path("x.npz"), ["punching"]) == [Path("x.npz")]
+
+
 def test_a_sentence_around_the_action_changes_nothing(go):
     assert np.array_equal(go("punching").rotations, go("a rendered 3d man is punching").rotations)
 
@@ -76,7 +117,18 @@ def test_length_and_frame_rate_are_as_asked(go):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("seconds", 0.1), ("seconds", 99.0), ("fps", 0.0), ("candidates", 0), ("starts", 0), ("prior_starts", 9)],
+    [
+        ("seconds", 0.1),
+        ("seconds", 99.0),
+        ("fps", 0.0),
+        ("top_k", 0),
+        ("candidates", "magic"),
+        ("sequence", "x"),
+        ("losses", "x"),
+        ("intensity", 0.0),
+        ("starts", 0),
+        ("prior_starts", 9),
+    ],
 )
 def test_settings_out_of_range_are_named(go, key, value):
     with pytest.raises(ConfigError, match=f"motion.{key}"):

@@ -110,3 +110,76 @@ def test_the_shipped_prior_makes_poses_within_reach_of_a_human():
     assert math.degrees(float(angles[:, [2, 5, 8]].quantile(0.99))) < 60
     assert math.degrees(float(angles.max())) < 170
     assert full_pose(rotations).shape == (200, 24, 3, 3)
+
+
+def lightning_file(prior: PosePrior, path) -> None:
+    """A checkpoint as Lightning leaves it: weights beside objects of classes that a reader does not have."""
+    import sys
+    from types import ModuleType
+
+    module = ModuleType("made_up_configuration")
+
+    class Configer(dict):
+        pass
+
+    Configer.__module__, Configer.__qualname__ = "made_up_configuration", "Configer"
+    module.Configer = Configer
+    sys.modules["made_up_configuration"] = module
+    state = {f"vp_model.{name}": tensor for name, tensor in prior.state_dict().items()}
+    state["bm_train.weights"] = torch.zeros(3)  # VPoser's file also carries its body model
+    try:
+        torch.save({"hyper_parameters": Configer(lr=1e-3), "callbacks": {Configer: 3}, "state_dict": state}, path)
+    finally:
+        del sys.modules["made_up_configuration"]
+
+
+def test_a_checkpoint_full_of_foreign_objects_gives_its_weights_and_runs_nothing(tmp_path):
+    prior = PosePrior(24).eval()
+    (tmp_path / "snapshots").mkdir()
+    lightning_file(prior, tmp_path / "snapshots" / "V02_05_epoch=13.ckpt")
+    loaded = load_vposer(tmp_path)
+    latents = torch.randn(5, 32, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(loaded.decode(latents), prior.decode(latents))
+    poses = random_poses(5)
+    torch.testing.assert_close(loaded.encode_vectors(poses), prior.encode_vectors(poses))
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    whole = tmp_path / "whole.ckpt"
+    lightning_file(PosePrior(24), whole)
+    data = whole.read_bytes()
+    whole.unlink()
+    for size in (0, 10, len(data) // 2):
+        (tmp_path / "cut.ckpt").write_bytes(data[:size])
+        with pytest.raises(BrokenFileError, match=r"cut\.ckpt"):
+            load_vposer(tmp_path)
+
+
+def test_a_plugged_in_vposer_is_what_motions_are_made_with(tmp_path):
+    from avatargen.core.settings import MotionSettings
+    from motiongen.generate import load_models
+
+    prior = PosePrior(24).eval()
+    lightning_file(prior, tmp_path / "V02_05.ckpt")
+    models = load_models(MotionSettings(prior="vposer", vposer=str(tmp_path)))
+    assert models.prior.hidden == 24
+    open_models = load_models(MotionSettings())
+    poses = open_models.prior.decode(open_models.poses.latents[:8])
+    torch.testing.assert_close(models.poses.latents[:8], models.prior.encode(poses)[0])
+    with pytest.raises(MissingAssetError, match="VPoser"):
+        load_models(MotionSettings(prior="vposer", vposer=str(tmp_path / "none")))
+
+
+def test_outputs_equal_those_of_human_body_prior():
+    """With the extra [vposer] installed: the same weights, the same numbers."""
+    model = pytest.importorskip("human_body_prior.models.vposer_model")
+    from types import SimpleNamespace as Named
+
+    theirs = model.VPoser(Named(model_params=Named(num_neurons=24, latentD=32))).eval()
+    ours = build_pose_prior(theirs.state_dict(), "theirs")
+    poses, latents = random_poses(6), torch.randn(6, 32, generator=torch.Generator().manual_seed(0))
+    normal = theirs.encode(poses.flatten(1))
+    torch.testing.assert_close(ours.encode_vectors(poses)[0], normal.mean)
+    torch.testing.assert_close(ours.encode_vectors(poses)[1], normal.scale)
+    decoded = theirs.decode(latents)["pose_body"].reshape(6, 21, 3)
+    torch.testing.assert_close(ours.decode(latents), matrix_from_axis_angle(decoded), atol=1e-4, rtol=0)
