@@ -37,7 +37,7 @@ from avatargen.implicit.network_field import NetworkField
 from avatargen.implicit.original import fit_original
 from avatargen.implicit.slope import smooth_slope
 from avatargen.mesh.finish import check_mesh, mesh_from_field
-from avatargen.mesh.rig import rig_own_mesh, rig_to_body
+from avatargen.mesh.rig import mended, rig_own_mesh, rig_to_body
 from avatargen.mesh.texture import fill_texture, rasterize_uvs
 from avatargen.render.cameras import orbit
 from avatargen.render.picture import render_mesh
@@ -237,10 +237,13 @@ def finish_mesh(field: AvatarField | NetworkField, shape: Shape, tools: Tools) -
         tools.reporter,
         lambda points, face, bary: _colors_on(field, points, face, bary),
         lambda points: field.normals(points) if isinstance(field, NetworkField) else smooth_slope(field, points),
+        lambda mesh: mended(mesh, tools.body, betas[0], pose),
     )
     with stage(tools.reporter, "rigging", 1):
-        rig = rig_own_mesh if tools.settings.mesh.topology == "template" else rig_to_body
-        rigged = rig(textured, tools.body, betas[0], pose)
+        if tools.settings.mesh.topology == "template":
+            rigged = rig_own_mesh(textured, tools.body, betas[0], pose)
+        else:
+            rigged = rig_to_body(textured, tools.body, betas[0], pose, calm=True)
         tools.reporter.step()
     return rigged
 

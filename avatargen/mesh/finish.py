@@ -46,6 +46,7 @@ def mesh_from_field(
     reporter: Reporter | None = None,
     color_on: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
     slope: Callable[[Tensor], Tensor] | None = None,
+    mend: Callable[[Mesh], Mesh] | None = None,
 ) -> Mesh:
     """One textured mesh of a field: closed (scan), or with the body's own vertices and faces (template).
 
@@ -60,6 +61,7 @@ def mesh_from_field(
         color_on: as `color`, of points whose face of `start` and place on it [n, 3] are known (template only): exact
             where two parts nearly touch, as lids and eyes do.
         slope: points [n, 3] of the surface to its unit normals, for the normal map; None: the gradient of `sdf`.
+        mend: asked to put the decimated surface right before it gets its UVs (scan only).
     """
     reporter = reporter or Silent()
     if settings.topology == "template":
@@ -82,6 +84,7 @@ def mesh_from_field(
         reporter.step()
         focus = focus_of(start, joints, settings.face_gain)
         small = clean_surface(raw, settings.faces, settings.smoothing, focus, sdf)
+        small = small if mend is None else mend(small)
         reporter.step()
         painted = bake(small, color, settings, sdf=sdf, focus=focus[:1])
         done = with_detail(painted, sdf, raw, settings, slope)

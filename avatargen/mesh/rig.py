@@ -18,8 +18,9 @@ from torch import Tensor
 from avatargen.body.model import BodyModel
 from avatargen.body.posing import pose_body, pose_offsets, shape_body, unskin
 from avatargen.core.values import Mesh, RiggedMesh, Skeleton
+from avatargen.mesh.flips import calm_faces
 from avatargen.mesh.nearest import Nearest, Surface, nearest_facing
-from avatargen.mesh.stretch import calm_weights
+from avatargen.mesh.stretch import calm_weights, trial_poses
 from avatargen.render.shading import vertex_normals
 
 LIMB_ROOTS = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
@@ -57,7 +58,12 @@ SHORTEST = 1e-4
 
 
 def rig_to_body(
-    mesh: Mesh, body: BodyModel, betas: Float[Tensor, " n"], rotations: Float[Tensor, "j 3 3"]
+    mesh: Mesh,
+    body: BodyModel,
+    betas: Float[Tensor, " n"],
+    rotations: Float[Tensor, "j 3 3"],
+    *,
+    calm: bool = False,
 ) -> RiggedMesh:
     """`mesh` with at most four weights per vertex, in T-pose, lowest point at y = 0, on the shaped body's skeleton.
 
@@ -65,6 +71,7 @@ def rig_to_body(
     skinning with the weights returned (and of the body's pose correctives, where it has them), so posing the result
     with `rotations` gives `mesh` back. Mesh and joints are moved up together to stand on the floor; the lift is
     `result.skeleton.joints[0] - shape_body(body, betas)[1][0]`. Faces, UVs, texture and colors stay as they were.
+    With `calm`, neighbours share weights where a triangle would be torn in wide poses, see `avatargen.mesh.stretch`.
     """
     betas, rotations = betas.detach().cpu().double()[None], rotations.detach().cpu().double()[None]
     body = _double(body)
@@ -83,7 +90,25 @@ def rig_to_body(
     offsets = even_out(offsets + 1.0, graph, _insistence(found.distance)) - 1.0
     scale = MAX_SLOPE / MAX_SHEAR
     offsets = soften_jumps(scale * offsets, graph, points.numpy(), found.distance > ON_BODY) / scale
-    return _at_rest(mesh, body, weights, posed.transforms, rest_joints, offsets)
+    free = np.ones(len(points), dtype=bool) if calm else None
+    return _at_rest(mesh, body, weights, posed.transforms, rest_joints, offsets, free)
+
+
+def mended(
+    mesh: Mesh, body: BodyModel, betas: Float[Tensor, " n"], rotations: Float[Tensor, "j 3 3"], rounds: int = 5
+) -> Mesh:
+    """`mesh` with edges flipped so that `rig_to_body(..., calm=True)` tears none of its triangles; for one without UVs.
+
+    What flips cannot do, sharing weights does, after which other flips may help: so both take turns.
+    """
+    for _ in range(rounds):
+        rigged = rig_to_body(mesh, body, betas, rotations, calm=True)
+        trials = trial_poses(rigged)
+        faces = calm_faces(rigged.mesh.vertices, trials, mesh.faces) if len(trials) else mesh.faces
+        if np.array_equal(faces, mesh.faces):
+            break
+        mesh = replace(mesh, faces=faces)
+    return mesh
 
 
 def rig_own_mesh(

@@ -1,7 +1,8 @@
 """Weights that let no triangle stretch without bound: where a trial pose tears at the skin, neighbours share weights.
 
 Slivers in the crotch and the armpits, where limbs nearly touch in the sculpting pose, hang between weights that part in
-wide poses. Eleven trial poses (squat, lunges, straddle, arms raised and crossed, twist) find them.
+wide poses. Thirteen trial poses (squat, lunges, straddle, arms raised and crossed, twist, joints bent all the way) find
+them.
 """
 
 from collections.abc import Callable
@@ -15,10 +16,11 @@ from torch import Tensor
 from avatargen.body.posing import joint_transforms, skin
 from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.rotations import matrix_from_axis_angle
+from avatargen.core.values import RiggedMesh
 
-LIMIT = 8.0
+LIMIT = 7.0
 """Growth of a triangle's area in a trial pose, from the rest pose, that is let be."""
-_ROUNDS = 24
+_ROUNDS = 40
 _WIDER = 8
 """Rounds after which one more ring of neighbours takes part."""
 _TINY = 1e-8
@@ -51,6 +53,21 @@ _TRIALS: tuple[dict[str, tuple[float, float, float]], ...] = (
     },
     {"spine1": (10, 25, 15), "spine2": (10, 25, 15), "left_shoulder": (0, 0, 85), "left_collar": (0, 0, 20)},
     {"spine1": (10, -25, -15), "spine2": (10, -25, -15), "right_shoulder": (0, 0, -85), "right_collar": (0, 0, -20)},
+    {
+        **{
+            "left_elbow": (30, -148, 0),
+            "right_elbow": (30, 148, 0),
+            "left_knee": (145, 0, 0),
+            "right_knee": (145, 0, 0),
+        },
+        **{"neck": (15, 40, 0), "head": (15, 25, 0), "left_wrist": (0, 0, 65), "right_wrist": (0, 0, -65)},
+        **{"left_ankle": (45, 0, 0), "right_ankle": (45, 0, 0)},
+    },
+    {
+        **{"left_elbow": (-40, -130, 0), "right_elbow": (-40, 130, 0)},
+        **{"neck": (-20, -40, 0), "head": (-15, -25, 0), "left_wrist": (0, 0, -65), "right_wrist": (0, 0, 65)},
+        **{"left_ankle": (-35, 0, 0), "right_ankle": (-35, 0, 0)},
+    },
 )
 """Axis-angles in degrees on the T-pose."""
 
@@ -106,6 +123,16 @@ def overstretched(
     for pose in transforms:
         most = np.maximum(most, _areas(skin(points, shares, pose[None])[0].numpy(), faces))
     return (most > LIMIT * before) & (most > _TINY)
+
+
+def trial_poses(rigged: RiggedMesh) -> Float[np.ndarray, "p v 3"]:
+    """The vertices in each trial pose, metres, without pose correctives; none for another skeleton than SMPL's."""
+    points = rigged.mesh.vertices.astype(np.float64)
+    if len(rigged.skeleton.names) != len(SMPL_JOINTS):
+        return np.zeros((0, *points.shape))
+    transforms = _trial_transforms(rigged.skeleton.joints, rigged.skeleton.parents)
+    rest, shares = torch.from_numpy(points), torch.from_numpy(rigged.weights.astype(np.float64))
+    return np.stack([skin(rest, shares, pose[None])[0].numpy() for pose in transforms])
 
 
 def _trial_transforms(joints: Float[np.ndarray, "j 3"], parents: tuple[int, ...]) -> Float[Tensor, "b j 4 4"]:

@@ -1,5 +1,6 @@
 """Rigging against the body's own weights, exact inverses, and surfaces with a known answer."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +13,21 @@ from skimage.measure import marching_cubes
 
 from avatargen.body.open_body import load_open_body
 from avatargen.body.posing import joint_transforms, pose_body, shape_body, skin
+from avatargen.body.rigged import pose_rigged
 from avatargen.body.skeleton import a_pose
 from avatargen.core.parts import PART_ID
 from avatargen.core.values import Mesh, RiggedMesh
-from avatargen.mesh.rig import edge_graph, even_out, limbs_of_faces, rig_to_body, soften_jumps, strongest_four
+from avatargen.mesh.rig import (
+    edge_graph,
+    even_out,
+    limbs_of_faces,
+    mended,
+    rig_to_body,
+    soften_jumps,
+    strongest_four,
+)
 from avatargen.render.shading import vertex_normals
+from motiongen.procedural.actions import procedural_clips
 
 BODY = load_open_body()
 NAMES = list(BODY.joint_names)
@@ -131,8 +142,11 @@ def test_weights_are_at_most_four_and_sum_to_one(clothed):
     np.testing.assert_allclose(weights.sum(1), 1, atol=1e-12)
 
 
-def test_a_thick_suit_does_not_bleed_between_the_legs_nor_between_arm_and_torso(clothed):
+@pytest.mark.parametrize("calm", [False, True])
+def test_a_thick_suit_does_not_bleed_between_the_legs_nor_between_arm_and_torso(clothed, calm):
     mesh, rigged = clothed
+    if calm:
+        rigged = rig_to_body(mesh, BODY, betas_of(0.5, 1.0), a_pose(), calm=True)
     weights, own = rigged.weights, BODY.weights.numpy()
     legs = {side: [NAMES.index(f"{side}_{j}") for j in ("hip", "knee", "ankle", "foot")] for side in ("left", "right")}
     for side, other in (("left", "right"), ("right", "left")):
@@ -156,6 +170,47 @@ def test_no_triangle_of_an_extracted_suit_grows_more_than_tenfold_on_the_way_to_
     before, after = areas(mesh.vertices, mesh.faces), areas(rigged.mesh.vertices, mesh.faces)
     assert before.min() > 0
     assert (after / before).max() < 10
+
+
+@pytest.fixture(scope="module")
+def wide_poses() -> np.ndarray:
+    """Every twelfth frame of the motion set's widest actions."""
+    wide = ("squat", "lunge", "kick_ball", "front_kick", "punch", "stretch", "beckon", "golf", "throw")
+    clips = [c.motion for c in procedural_clips(takes=1) if any(f"/{name}_" in c.motion.name for name in wide)]
+    assert len(clips) >= len(wide)
+    return np.concatenate([clip.rotations[::12] for clip in clips]).astype(np.float32)
+
+
+def most_growth(rigged: RiggedMesh, poses: np.ndarray) -> float:
+    """Of triangles of a square millimetre and more."""
+    rest = areas(rigged.mesh.vertices, rigged.mesh.faces)
+    worst = np.max([areas(points, rigged.mesh.faces) / rest for points in pose_rigged(rigged, poses)], axis=0)
+    return float(worst[rest > 1e-6].max())
+
+
+def open_edges(faces: np.ndarray) -> int:
+    """Directed edges without their opposite, or there more than once."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).tolist()
+    count = Counter(map(tuple, edges))
+    return sum(times != 1 or count[(b, a)] != 1 for (a, b), times in count.items())
+
+
+def test_no_triangle_of_a_mended_suit_grows_tenfold_in_squats_kicks_and_punches(wide_poses):
+    betas = betas_of(0.5, 1.0)
+    suit = offset_surface(betas, 0.025, step=0.02)
+    thin = trimesh.Trimesh(suit.vertices, suit.faces).simplify_quadric_decimation(face_count=6000)
+    small = Mesh(vertices=np.array(thin.vertices), faces=np.array(thin.faces))
+    plain = rig_to_body(small, BODY, betas, a_pose())
+    whole = mended(small, BODY, betas, a_pose())
+    after = rig_to_body(whole, BODY, betas, a_pose(), calm=True)
+    assert most_growth(plain, wide_poses) > 10.0
+    assert most_growth(after, wide_poses) < 10.0
+    assert open_edges(whole.faces) == open_edges(small.faces)
+    np.testing.assert_array_equal(whole.vertices, small.vertices)
+    assert len(whole.faces) == len(small.faces)
+    assert (whole.faces != small.faces).any(1).mean() < 0.02
+    # what is mended already stays as it is
+    np.testing.assert_array_equal(mended(whole, BODY, betas, a_pose()).faces, whole.faces)
 
 
 def test_points_midway_between_arm_and_torso_take_the_side_that_their_normal_says():
