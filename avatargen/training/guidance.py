@@ -1,7 +1,10 @@
-"""Trains the embedded guidance: `python -m avatargen.training.guidance --motions SET.npz --out FOLDER --minutes 40`.
+"""Trains the embedded guidance: `python -m avatargen.training.guidance --motions SET.npz --out FOLDER`.
 
 The image tower learns parts, traits and joints from painted renders; the pose words are learned from the motion set's
-frames alone (`avatargen.training.pose_words`), because the tower reads joints off a picture. Everything resumes.
+frames alone (`avatargen.training.pose_words`), because the tower reads joints off a picture; words outside the lexicon
+from a dictionary and a sentence-embedding model (`avatargen.training.open_words`). Everything resumes. The
+defaults take at most an hour on two cores, the renders included; what ships was trained longer (`--minutes 108
+--joint-steps 4000`).
 """
 
 import argparse
@@ -24,15 +27,17 @@ from avatargen.core.files import load_tensors, save_tensors
 from avatargen.core.progress import Reporter, Silent, Terminal, stage
 from avatargen.core.rng import numpy_stream, stream
 from avatargen.guidance.embedded.image_tower import ImageTower, JointReader, channels_last
+from avatargen.guidance.embedded.open_words import PREFIX
 from avatargen.guidance.embedded.slots import BACKGROUND, SLOT_ID
 from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector
 from avatargen.training.gbuffers import join, make_buffers, make_pose_buffers
 from avatargen.training.joint_reader import read_joints, train_joint_reader
 from avatargen.training.motions import clips_of, even_frames, read_motions
+from avatargen.training.open_words import WordPlan, load_open_words, make_lessons, save_open_words, train_open_words
 from avatargen.training.pictures import Batch, Source
 from avatargen.training.pose_words import train_pose_words
 from avatargen.training.queries import make_queries
-from avatargen.training.ship import load_joint_reader, load_pose_words, save_pose_words, ship
+from avatargen.training.ship import add_network, load_joint_reader, load_pose_words, save_pose_words, ship
 
 _RARE = ("eyes", "lips", "beard", "belt", "belly", "shirt_front", "neck", "back", "pelvis", "ankles", "hands")
 
@@ -41,7 +46,8 @@ _RARE = ("eyes", "lips", "beard", "belt", "belly", "shirt_front", "neck", "back"
 class Plan:
     """How long and how large."""
 
-    minutes: float = 40.0
+    minutes: float = 26.0
+    """Of the image tower; rendering, joints and words come on top, about as much again."""
     seed: int = 0
     bodies: int = 1400
     frames_per_clip: int = 8
@@ -54,7 +60,7 @@ class Plan:
     rate: float = 2.5e-3
     averaging: float = 0.997
     """Decay of the moving average of the weights, which is what ships."""
-    joint_steps: int = 4000
+    joint_steps: int = 1500
     """Of the second look at joints, after the tower."""
     word_steps: int = 4500
     save_seconds: float = 90.0
@@ -109,10 +115,23 @@ def prefetch(source: Source, painted: int, queries: int, depth: int = 3) -> Gene
         worker.join()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """What is learned from."""
+
+    motions: Path
+    """The motion set that motiongen's importer writes."""
+    teacher: Path | None = None
+    """Folder of the sentence-embedding model."""
+    dictionary: Path | None = None
+    """Folder of WordNet's database files."""
+
+
 def train_guidance(
-    plan: Plan, motions: Path, out: Path, *, resume: bool = True, reporter: Reporter | None = None
+    plan: Plan, sources: Sources, out: Path, *, resume: bool = True, reporter: Reporter | None = None
 ) -> Path:
     """Train everything, and write `out/embedded.safetensors`, which is what ships. Returns its path."""
+    motions = sources.motions
     reporter = reporter or Silent()
     tower = train_tower(plan, motions, out, resume=resume, reporter=reporter)
     second = out / "joint_reader.safetensors"
@@ -129,8 +148,21 @@ def train_guidance(
         *load_pose_words(kept),
         {"trained minutes": f"{plan.minutes:g}"},
     )
+    _open_words(plan, sources, out, path, resume, reporter)
     reporter.note(f"wrote {path}")
     return path
+
+
+def _open_words(plan: Plan, sources: Sources, out: Path, path: Path, resume: bool, reporter: Reporter) -> None:
+    """Add the network for words outside the lexicon to the weights at `path`, if there is something to learn from."""
+    kept = out / "open_words.safetensors"
+    if not (resume and kept.exists()):
+        if sources.teacher is None or sources.dictionary is None:
+            reporter.note("no --teacher and --dictionary: words outside the lexicon will be ignored")
+            return
+        lessons = make_lessons(sources.teacher, sources.dictionary, out / "teacher.safetensors", reporter)
+        save_open_words(kept, train_open_words(lessons, WordPlan(seed=plan.seed), reporter))
+    add_network(path, PREFIX, load_open_words(kept))
 
 
 def _pose_words(
@@ -290,14 +322,23 @@ def main(argv: list[str] | None = None) -> None:
         "--motions", type=Path, required=True, help="the motion set (npz) that motiongen's importer writes"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for buffers, checkpoints and the weights")
-    parser.add_argument("--minutes", type=float, default=Plan.minutes, help="training time in all, over every resume")
+    parser.add_argument("--teacher", type=Path, help="folder of a sentence-embedding model (training.teacher)")
+    parser.add_argument("--dictionary", type=Path, help="folder of WordNet's files (training.dictionary)")
+    parser.add_argument("--minutes", type=float, default=Plan.minutes, help="of the image tower, over every resume")
+    parser.add_argument("--joint-steps", type=int, default=Plan.joint_steps, help="of the second look at joints")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="processes that share each step")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     arguments = parser.parse_args(argv)
     torch.set_num_threads(1)  # of each process: two processes with a thread each beat one with two
-    plan = Plan(minutes=arguments.minutes, seed=arguments.seed, workers=arguments.workers)
-    train_guidance(plan, arguments.motions, arguments.out, resume=arguments.resume, reporter=Terminal())
+    plan = Plan(
+        minutes=arguments.minutes,
+        seed=arguments.seed,
+        workers=arguments.workers,
+        joint_steps=arguments.joint_steps,
+    )
+    sources = Sources(motions=arguments.motions, teacher=arguments.teacher, dictionary=arguments.dictionary)
+    train_guidance(plan, sources, arguments.out, resume=arguments.resume, reporter=Terminal())
 
 
 if __name__ == "__main__":

@@ -49,9 +49,19 @@ def ship(
     notes: Mapping[str, str],
 ) -> Path:
     """Write all networks in half precision."""
-    tensors = _named(tower=tower, reader=reader, words=words, pose=pose)
-    half = {k: v.to(torch.float16) if v.is_floating_point() and v.ndim > 0 else v for k, v in tensors.items()}
-    return save_tensors(path, half, notes)
+    return save_tensors(path, _halved(_named(tower=tower, reader=reader, words=words, pose=pose)), notes)
+
+
+def add_network(path: Path, prefix: str, network: nn.Module) -> Path:
+    """Put one more network into the file, or in the place of the one of that prefix; all others stay as they are."""
+    tensors, notes = load_tensors(path)
+    others = {k: v for k, v in tensors.items() if not k.startswith(prefix)}
+    more = {prefix + k: v for k, v in network.state_dict().items()}
+    return save_tensors(path, others | _halved(more), notes)
+
+
+def _halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k: v.to(torch.float16) if v.is_floating_point() and v.ndim > 0 else v for k, v in tensors.items()}
 
 
 def _named(**modules: nn.Module) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from avatargen.core.errors import BrokenFileError, MissingAssetError
 from avatargen.core.files import digest_bytes, digest_file, load_tensors
-from avatargen.guidance.embedded import embedding, image_tower, lexicon, reader
+from avatargen.guidance.embedded import embedding, image_tower, lexicon, open_words, reader
 from avatargen.guidance.embedded.colors import COLOR_WIDTH
 from avatargen.guidance.embedded.embedding import POSE_WIDTH, image_vector, slot_colors, text_vector
 from avatargen.guidance.embedded.image_tower import (
@@ -22,6 +22,7 @@ from avatargen.guidance.embedded.image_tower import (
     channels_last,
     fit_size,
 )
+from avatargen.guidance.embedded.open_words import Lookup, load_lookup
 from avatargen.guidance.embedded.reader import read
 from avatargen.guidance.embedded.slots import BACKGROUND, SLOTS
 from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector, encode_pieces
@@ -29,7 +30,8 @@ from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector, enco
 WEIGHTS = "data/embedded.safetensors"
 LICENCE = (
     "Apache-2.0. Trained on renders of the open body (CC0) in poses of motions that are CC0, MIT, or from "
-    "mocap.cs.cmu.edu, which was created with funding from NSF EIA-0196217."
+    "mocap.cs.cmu.edu, which was created with funding from NSF EIA-0196217, and on the words of WordNet 3.0 (Copyright "
+    "2006 Princeton University) with MiniLM-L6 (Apache-2.0) as a teacher."
 )
 
 _CRUMBS = 0.3
@@ -78,8 +80,11 @@ class EmbeddedGuidance:
         pose: PoseVector,
         version: str,
         device: torch.device | str = "cpu",
+        unknown: Lookup | None = None,
     ) -> None:
         self.version = version
+        self.unknown = unknown
+        """Finds entries of the lexicon for words outside it; None: they are ignored."""
         self._device = torch.device(device)
         self._tower = channels_last(tower.eval().requires_grad_(False).to(self._device))
         self._reader = reader.eval().requires_grad_(False).to(self._device)
@@ -88,8 +93,10 @@ class EmbeddedGuidance:
 
     def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
         """Unit features of texts; what a text does not name is zero."""
-        actions = self._words(encode_pieces(list(texts))) if texts else torch.zeros(0, POSE_WIDTH)
-        return text_vector([read(text) for text in texts], actions).to(self._device)
+        readings = [read(text, self.unknown) for text in texts]
+        said = [reading.action_text or text for reading, text in zip(readings, texts, strict=True)]
+        actions = self._words(encode_pieces(said)) if texts else torch.zeros(0, POSE_WIDTH)
+        return text_vector(readings, actions).to(self._device)
 
     def encode_image(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Unit features of sRGB pictures in 0..1; differentiable, the places of the parts being taken as fixed."""
@@ -126,7 +133,8 @@ class EmbeddedGuidance:
 @lru_cache(maxsize=1)
 def _code_version() -> str:
     """Digest of what decides features besides the weights: the reader, its words, the layout of the space."""
-    parts = [Path(str(module.__file__)).read_bytes() for module in (lexicon, reader, embedding, image_tower)]
+    modules = (lexicon, reader, embedding, image_tower, open_words)
+    parts = [Path(str(module.__file__)).read_bytes() for module in modules]
     return digest_bytes(b"".join(parts))
 
 
@@ -156,10 +164,18 @@ def _from_file(path: Path, device: torch.device | str) -> EmbeddedGuidance:
         for prefix, module in (("tower/", tower), ("reader/", joints), ("words/", words), ("pose/", pose)):
             state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             module.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        unknown = load_lookup(tensors)
     except RuntimeError as error:
         raise BrokenFileError(
             f"{path} does not hold weights of this version of the embedded guidance: {str(error).splitlines()[0]}\n"
             f"  Install the package again, or train anew."
         ) from error
     version = f"{digest_file(path)}-{_code_version()}"
-    return EmbeddedGuidance(tower, joints, words, pose, version, device)
+    return EmbeddedGuidance(tower, joints, words, pose, version, device, unknown)
+
+
+@lru_cache(maxsize=1)
+def shipped_words() -> Lookup | None:
+    """The lookup of unknown words with the weights that ship, for readers of texts that need no pictures."""
+    with as_file(files("avatargen.guidance.embedded").joinpath(WEIGHTS)) as path:
+        return load_lookup(load_tensors(path)[0]) if path.exists() else None

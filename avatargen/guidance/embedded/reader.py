@@ -1,12 +1,13 @@
 """From a sentence to what it names: colors of slots, traits, an action.
 
 A small reader of noun phrases over the lexicon, not a network: "a red shirt and blue trousers" binds each color to its
-garment by grammar, so swapped colors can never be confused. Words that it does not know it leaves alone.
+garment by grammar, so swapped colors can never be confused. A word that it does not know is read as the entry that
+`unknown` finds for it (`avatargen.guidance.embedded.open_words`), or left alone.
 """
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -15,6 +16,10 @@ from avatargen.guidance.embedded.lexicon import Garment, Rgb
 
 Paint = tuple[tuple[Rgb, float], ...]
 """Colors with their shares."""
+
+Unknown = Callable[[str, str], tuple[str, str] | None]
+"""A word that the lexicon does not know and its place in the sentence ("noun", "adjective", "verb") to the kind and
+name of the entry that it is to be read as, or None. Must answer the same every time."""
 
 _WRAPPERS = (
     r"\bthe colou?rs of\b",
@@ -51,6 +56,8 @@ class Reading:
     """Trait -> asked value in standard deviations; absent where nothing is asked."""
     action: bool = False
     """Whether the text says what someone does."""
+    action_text: str = ""
+    """The text with unknown verbs said by known ones; empty if there is no such verb."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ _ACTION_STEMS = frozenset(stem(part) for word in lexicon.ACTION_WORDS for part i
 
 
 @lru_cache(maxsize=1)
-def _entries() -> dict[str, str]:
+def entries() -> dict[str, str]:
     """Phrase -> kind, later kinds winning."""
     out: dict[str, str] = {}
     for kind, table in (
@@ -132,37 +139,73 @@ def _singular(word: str) -> str:
 
 def _lookup(words: Sequence[str]) -> tuple[str, str] | None:
     """Kind and entry of exactly these words."""
-    entries = _entries()
+    known = entries()
     phrase = " ".join(words)
     for candidate in (phrase, phrase.replace("-", " "), _singular(phrase), phrase + "s"):
-        if candidate in entries:
-            return entries[candidate], candidate
+        if candidate in known:
+            return known[candidate], candidate
     return None
 
 
+@lru_cache(maxsize=4096)
 def _nearest(word: str) -> tuple[str, str] | None:
     """The lexicon's word for one that is misspelt."""
     if len(word) < 6:
         return None
-    close = difflib.get_close_matches(word, [name for name in _entries() if " " not in name], n=1, cutoff=0.87)
-    return (_entries()[close[0]], close[0]) if close else None
+    close = difflib.get_close_matches(word, [name for name in entries() if " " not in name], n=1, cutoff=0.87)
+    return (entries()[close[0]], close[0]) if close else None
 
 
-def _tokens(text: str) -> list[_Token]:
-    words = _words(text)
-    out: list[_Token] = []
+def _tokens(text: str, unknown: Unknown | None = None) -> list[_Token]:
+    out = [token for _, token in _placed(_words(text))]
+    return _resolved(out, unknown) if unknown else out
+
+
+def _placed(words: Sequence[str]) -> list[tuple[range, _Token]]:
+    """Tokens, and the places of their words."""
+    out: list[tuple[range, _Token]] = []
     at = 0
     while at < len(words):
         for length in (3, 2, 1):
             found = _lookup(words[at : at + length]) if at + length <= len(words) else None
             if found:
-                out.append(_Token(found[0], found[1]))
+                out.append((range(at, at + length), _Token(found[0], found[1])))
                 at += length
                 break
         else:
-            out.append(_plain(words[at]))
+            out.append((range(at, at + 1), _plain(words[at])))
             at += 1
     return out
+
+
+_THINGS = frozenset({"garment", "part", "being", "outfit", "special", "hair_color"})
+_OWN = frozenset((*lexicon.STRENGTHS, *_PATTERNS, "long", "sleeveless", "untextured", "textureless", "clay"))
+"""Words without an entry that the reader understands all the same."""
+
+
+_PERSON = frozenset(("person", "people", "human", "adult", "figure", "character"))
+
+
+def _resolved(tokens: Sequence[_Token], unknown: Unknown) -> list[_Token]:
+    """`tokens`, unknown words taken for the entries that they are like; the last word first."""
+    out = list(tokens)
+    for i in range(len(out) - 1, -1, -1):
+        if out[i].kind != "word" or _is_known(out[i].text):
+            continue
+        follows = out[i + 1].kind if i + 1 < len(out) else ""
+        # Before a thing a word can only describe it. Before another unknown word it may do so, too.
+        person = i + 1 < len(out) and (out[i + 1].text in _GENDERED or out[i + 1].text in _PERSON)
+        roles: tuple[str, ...] = ("noun", "adjective") if follows == "word" else ("noun",)
+        if follows in _THINGS or person:
+            roles = ("adjective",)
+        found = next((f for f in (unknown(out[i].text, role) for role in roles) if f), None)
+        if found:
+            out[i] = _Token(*found)
+    return out
+
+
+def _is_known(word: str) -> bool:
+    return word in _OWN or stem(word) in _ACTION_STEMS
 
 
 def _plain(word: str) -> _Token:
@@ -295,10 +338,10 @@ def _paint(colors: Sequence[Rgb]) -> Paint:
 
 
 @lru_cache(maxsize=2048)
-def read(text: str) -> Reading:
-    """What `text` names."""
+def read(text: str, unknown: Unknown | None = None) -> Reading:
+    """What `text` names; words outside the lexicon are what `unknown` says, or ignored."""
     tidy = clean(text)
-    tokens = _tokens(tidy)
+    tokens = _tokens(tidy, unknown)
     layer = _Layer()
     _dress(tokens, layer, 1.0, 100.0)
     colors = {slot: (paint, firmness) for slot, (paint, firmness, _) in layer.slot_paint.items() if firmness > 0}
@@ -312,7 +355,9 @@ def read(text: str) -> Reading:
             colors |= dict.fromkeys(_UNDER_CAPE, colors["back"])
     if _PAINT_ALONE.search(text.lower()):
         return Reading(colors=colors)
-    return Reading(colors=colors, traits=_traits(tidy), action=_acts(tidy))
+    acts = _acts(tidy)
+    said = "" if acts or unknown is None else _action_text(tidy, unknown)
+    return Reading(colors=colors, traits=_traits(tidy, unknown), action=acts or bool(said), action_text=said)
 
 
 def _dress(tokens: Sequence[_Token], layer: _Layer, firmness: float, priority: float) -> None:  # noqa: C901  one case a kind
@@ -462,28 +507,32 @@ def _all_over(tokens: Sequence[_Token], layer: _Layer, firmness: float, priority
             layer.put(_CLOTHES, _paint([rgb]), firmness, priority - 30)
 
 
-def _traits(text: str) -> dict[str, float]:
+def _traits(text: str, unknown: Unknown | None = None) -> dict[str, float]:
     words = _words(text)
     out: dict[str, float] = {}
-    for at, phrase in _build(words):
+    for at, _, entry in _build(words, unknown):
         strength = lexicon.STRENGTHS.get(words[at - 1], 1.0) if at else 1.0
-        weak = 0.45 if phrase in _GENDERED else 1.0
-        for trait, value in lexicon.SHAPE_WORDS[phrase].items():
+        weak = 0.45 if entry in _GENDERED else 1.0
+        for trait, value in lexicon.SHAPE_WORDS[entry].items():
             share = weak if trait == "gender" else 1.0
             if trait not in out or abs(value * strength * share) > abs(out[trait]):
                 out[trait] = value * strength * share
     return out
 
 
-def _build(words: Sequence[str]) -> list[tuple[int, str]]:
-    """Words for a person's build, and where they begin."""
+def _build(words: Sequence[str], unknown: Unknown | None = None) -> list[tuple[int, str, str]]:
+    """Words for a person's build: where they begin, the words themselves, the lexicon's entry for them."""
     found, at = [], 0
+    open_ = {place[0] for place, token in _placed(words) if token.kind == "word"} if unknown else set[int]()
     while at < len(words):
         for length in (3, 2, 1):
             phrase = " ".join(words[at : at + length])
-            if phrase in lexicon.SHAPE_WORDS and at + length <= len(words):
-                if not _describes_a_thing(words, at + length, phrase):
-                    found.append((at, phrase))
+            entry = phrase if phrase in lexicon.SHAPE_WORDS else ""
+            if not entry and length == 1 and unknown and at in open_:
+                entry = _unknown_build(words, at, unknown)
+            if entry and at + length <= len(words):
+                if not _describes_a_thing(words, at + length, phrase, unknown):
+                    found.append((at, phrase, entry))
                 at += length
                 break
         else:
@@ -491,16 +540,30 @@ def _build(words: Sequence[str]) -> list[tuple[int, str]]:
     return found
 
 
-def build_words(text: str, besides: str = "") -> str:
+def _unknown_build(words: Sequence[str], at: int, unknown: Unknown) -> str:
+    """The shape word that the unknown word at `at` is like; "" if none."""
+    if _is_known(words[at]):
+        return ""
+    before, follows = words[at - 1] if at else "", words[at + 1] if at + 1 < len(words) else ""
+    roles: tuple[str, ...] = ("adjective", "noun")
+    if follows in _PERSON or follows in _GENDERED:
+        roles = ("adjective",)
+    elif before in _ARTICLES and (follows in _JOINERS or follows in _BREAKS or not follows):
+        roles = ("noun",)
+    found = (unknown(words[at], role) for role in roles)
+    return next((f[1] for f in found if f and f[1] in lexicon.SHAPE_WORDS), "")
+
+
+def build_words(text: str, besides: str = "", unknown: Unknown | None = None) -> str:
     """The words of a description that name a person's build: "a fat old man in red" -> "fat old man"; "" if none.
 
     Words that bear on a trait which `besides` names already are left out.
     """
-    taken = set(_traits(clean(besides)))
+    taken = set(_traits(clean(besides), unknown))
     words = _words(clean(text))
     kept = []
-    for at, phrase in _build(words):
-        if not taken & set(lexicon.SHAPE_WORDS[phrase]) and phrase not in kept:
+    for at, phrase, entry in _build(words, unknown):
+        if not taken & set(lexicon.SHAPE_WORDS[entry]) and phrase not in kept:
             if at and words[at - 1] in lexicon.STRENGTHS:
                 kept.append(words[at - 1])
             kept.append(phrase)
@@ -510,7 +573,7 @@ def build_words(text: str, besides: str = "") -> str:
 _GENDERED = frozenset({"man", "woman", "guy", "lady", "men", "women"})
 
 
-def _describes_a_thing(words: Sequence[str], after: int, phrase: str) -> bool:
+def _describes_a_thing(words: Sequence[str], after: int, phrase: str, unknown: Unknown | None) -> bool:
     """Whether a size word belongs to hair, a coat or the like: "short hair", "a heavy coat"."""
     if phrase in ("long legs", "short legs"):
         return False
@@ -518,6 +581,8 @@ def _describes_a_thing(words: Sequence[str], after: int, phrase: str) -> bool:
         if word in _JOINERS or word in _BREAKS or word in ("man", "woman", "person", "boy", "girl"):
             return False
         kind = _lookup([word])
+        if kind is None and unknown and _plain(word).kind == "word" and not _is_known(word):
+            kind = unknown(word, "noun")
         if kind and kind[0] in ("garment", "part"):
             return True
     return False
@@ -527,6 +592,33 @@ def _acts(text: str) -> bool:
     if re.search(r"\bg[eo]t(?:s|ting)? up\b", text):
         return True
     return any(stem(word) in _ACTION_STEMS and word not in _NO_ACTIONS for word in _words(text))
+
+
+_SOMEONE = frozenset(("person", "someone", "somebody", "he", "she", "they", "who"))
+
+
+def _action_text(text: str, unknown: Unknown) -> str:
+    """`text` with the verbs that `unknown` knows in words of the lexicon; "" if there is none.
+
+    Only where a verb can stand: first, as a participle that describes nothing, or after someone.
+    """
+    words, found = _words(text), False
+    places = [place for place, _ in _placed(words)]
+    tokens = _tokens(text, unknown)
+    for i, token in enumerate(tokens):
+        if token.kind != "word" or _is_known(token.text):
+            continue
+        before, after = tokens[i - 1] if i else None, tokens[i + 1] if i + 1 < len(tokens) else None
+        describes = after is not None and (after.kind in _THINGS or after.text in _SOMEONE)
+        someone = before is not None and (
+            before.kind in ("outfit", "being") or before.text in _SOMEONE or before.text in _GENDERED
+        )
+        first = i == 0 and (after is None or after.kind in ("article", "break"))
+        fits = (token.text.endswith("ing") and not describes) or first or (someone and token.text.endswith("s"))
+        verb = unknown(token.text, "verb") if fits else None
+        if verb:
+            words[places[i][0]], found = verb[1], True
+    return " ".join(words) if found else ""
 
 
 _NO_ACTIONS = frozenset({"lean", "pointed", "robed", "bow", "fit", "boxers", "stretched", "holding", "held"})
