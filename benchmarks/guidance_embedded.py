@@ -331,6 +331,13 @@ def odd_words(studio: Studio, guidance, steps: int, seed: int, out: Path) -> dic
     return {f"less common color words ({len(ODD)})": right / len(ODD)}
 
 
+def unknown_words(guidance) -> dict[str, float]:
+    """See `benchmarks/open_words.py`, which also says which words went wrong."""
+    from open_words import figures, judge_all
+
+    return figures(judge_all(guidance.unknown)) if guidance.unknown else {}
+
+
 def save_sheet(images: list[Image.Image], path: Path, columns: int = 3) -> None:
     width, height = images[0].size
     page = Image.new("RGB", (columns * width, -(-len(images) // columns) * height), "white")
@@ -358,7 +365,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--motions", type=Path, help="the motion set, for the pose check")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--checks", default="all", help="comma list of: retrieval shape pose paint words speed")
+    parser.add_argument("--checks", default="all", help="comma list of: words retrieval shape pose paint odd speed")
     parser.add_argument("--requests", type=int, default=24)
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--seed", type=int, default=77)
@@ -375,7 +382,8 @@ def main() -> None:
         "shape": lambda: shape_pairs(studio, guidance, seed),
         "pose": lambda: poses(studio, guidance, arguments.motions, seed) if arguments.motions else {},
         "paint": lambda: paint(studio, guidance, arguments.requests, arguments.steps, seed, arguments.out),
-        "words": lambda: odd_words(studio, guidance, arguments.steps, seed, arguments.out),
+        "odd": lambda: odd_words(studio, guidance, arguments.steps, seed, arguments.out),
+        "words": lambda: unknown_words(guidance),
     }
     asked = list(checks) if arguments.checks == "all" else arguments.checks.replace(",", " ").split()
     figures: dict[str, float] = {}
