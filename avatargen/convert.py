@@ -42,7 +42,7 @@ class Wish:
     formats: tuple[str, ...] = ("glb",)
     """Of `FORMATS`."""
     skeleton: str = "smpl"
-    """smpl | mixamo | vrm | unreal: names of the bones in glb, fbx, bvh, blend and usd."""
+    """smpl | mixamo | vrm | unreal: names of the bones in glb, gltf, fbx, bvh, blend and usd."""
     pose: str = "t"
     """t | a | FRAME: what obj, ply and stl hold."""
     author: str | None = None

@@ -33,7 +33,7 @@ def unavailable(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def validate(tmp_path_factory):
-    """Run the Khronos validator on bytes; its report as a dict."""
+    """Run the Khronos validator on the bytes of a GLB or on a file; its report as a dict."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         unavailable("the Khronos glTF validator needs node and npm (Debian: apt-get install nodejs npm)")
@@ -48,9 +48,10 @@ def validate(tmp_path_factory):
             unavailable(f"npm could not install gltf-validator: {made.stderr[-500:]}")
     folder = tmp_path_factory.mktemp("gltf")
 
-    def run(data: bytes) -> dict:
-        path = folder / "file.glb"
-        path.write_bytes(data)
+    def run(data: bytes | Path) -> dict:
+        path = data if isinstance(data, Path) else folder / "file.glb"
+        if isinstance(data, bytes):
+            path.write_bytes(data)
         done = subprocess.run(
             [node, str(TOOLS / "gltf_validate.cjs"), str(path)],
             capture_output=True,
@@ -74,11 +75,16 @@ def blender(tmp_path_factory):
         unavailable(f"{error}\n  bpy wants numpy < 2: install it elsewhere and name it in AVATARGEN_BLENDER_PYTHON")
     folder = tmp_path_factory.mktemp("blender")
 
-    def run(data: bytes, suffix: str, frames: list[int], action: str = "", fps: int = 30) -> tuple[dict, np.ndarray]:
+    def run(
+        data: bytes | Path, suffix: str, frames: list[int], action: str = "", fps: int = 30
+    ) -> tuple[dict, np.ndarray]:
         source, report, arrays = folder / f"file{suffix}", folder / "report.json", folder / "arrays.npz"
         for old in (report, arrays):
             old.unlink(missing_ok=True)
-        source.write_bytes(data)
+        if isinstance(data, Path):
+            source = data
+        else:
+            source.write_bytes(data)
         job = {"source": str(source), "fps": fps, "frames": frames, "report": str(report), "arrays": str(arrays)}
         run_blender(command, PROBE, job | {"action": action}, timeout_s=300.0)
         with np.load(arrays) as stored:

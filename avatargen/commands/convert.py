@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _FORMATS = """\
-formats: glb, vrm, obj, ply, stl, bvh, npz (AMASS), pc2 (vertex cache); through Blender: fbx, blend, usd, usdz,
+formats: glb, gltf, vrm, obj, ply, stl, bvh, npz (AMASS), pc2 (vertex cache); through Blender: fbx, blend, usd, usdz,
 abc (Alembic). docs/formats.md says what each keeps.
 """
 

@@ -10,7 +10,7 @@ from avatargen.core.files import write_whole
 from avatargen.core.values import Mesh, Motion, RiggedMesh
 from avatargen.export.blender import KINDS, encode_in_blender, file_words
 from avatargen.export.bvh import encode_bvh
-from avatargen.export.gltf import Credit, clip_names, encode_glb
+from avatargen.export.gltf import Credit, clip_names, encode_glb, encode_gltf
 from avatargen.export.obj import encode_obj
 from avatargen.export.pc2 import encode_pc2
 from avatargen.export.ply import encode_ply
@@ -69,6 +69,12 @@ def _glb(content: Content) -> dict[str, bytes]:
     return {f"{content.name}.glb": encode_glb(model, motions, name=content.title or content.name, **content.credit)}
 
 
+def _gltf(content: Content) -> dict[str, bytes]:
+    model, motions = content.renamed()
+    title = content.title or content.name
+    return encode_gltf(model, motions, name=title, file_name=content.name, **content.credit)
+
+
 def _vrm(content: Content) -> dict[str, bytes]:
     if isinstance(content.model, Mesh):
         raise InputError("a VRM is a character with a skeleton; this mesh has none")
@@ -116,6 +122,7 @@ def _in_blender(kinds: Sequence[str], content: Content) -> dict[str, bytes]:
 
 WRITERS: Mapping[str, Callable[[Content], dict[str, bytes]]] = {
     ".glb": _glb,
+    ".gltf": _gltf,
     ".vrm": _vrm,
     ".obj": _obj,
     ".ply": _ply,

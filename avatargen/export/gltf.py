@@ -1,4 +1,4 @@
-"""glTF 2.0 in one binary file: mesh, texture, skin, skeleton and named clips, written with NumPy and `json` alone.
+"""glTF 2.0, binary or text: mesh, textures, skin, skeleton and named clips, written with NumPy and `json` alone.
 
 glTF shares our frame (metres, right-handed, +Y up, facing +Z, quaternions `xyzw`), so only v of the UVs flips
 (its origin is the upper left corner) and vertex colors turn linear. The specification that the rules here come
@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
+from urllib.parse import quote
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ VERTEX_DATA, INDEX_DATA = 34962, 34963
 LINEAR, MIPMAPPED, CLAMP = 9729, 9987, 33071
 FIRST_JOINT = 1
 """Node of the skeleton's joint 0; node 0 is the mesh's."""
+GENERATOR = f"avatargen {VERSION}"
 
 
 class Credit(TypedDict):
@@ -46,7 +48,7 @@ def encode_glb(
     author: str = "",
     copyright: str = "",  # noqa: A002  glTF's own word
     licence: str = "",
-    generator: str = f"avatargen {VERSION}",
+    generator: str = GENERATOR,
     extras: Mapping[str, Any] | None = None,
     extensions: Mapping[str, Any] | None = None,
 ) -> bytes:
@@ -72,8 +74,57 @@ def encode_glb(
         ValueError: the mesh has no faces, or the skeleton more than one root.
     """
     file = _File()
-    notes = {"author": author, "licence": licence, **(extras or {})}
-    asset: dict[str, Any] = {"version": "2.0", "generator": generator, "copyright": copyright}
+    _fill(file, rigged, motions, name, Credit(author=author, copyright=copyright, licence=licence), generator, extras)
+    if extensions:
+        file.document["extensionsUsed"] = sorted(extensions)
+        file.document["extensions"] = dict(extensions)
+    return file.to_bytes()
+
+
+def encode_gltf(
+    rigged: RiggedMesh | Mesh,
+    motions: Sequence[Motion] = (),
+    *,
+    name: str = "avatar",
+    file_name: str = "",
+    author: str = "",
+    copyright: str = "",  # noqa: A002  glTF's own word
+    licence: str = "",
+) -> dict[str, bytes]:
+    """The same as text: pictures and `.bin` by their names, and the `.gltf` that names them last; see `encode_glb`.
+
+    Args:
+        rigged: as for `encode_glb`.
+        motions: as for `encode_glb`.
+        name: of the mesh.
+        file_name: of the files, without extension; empty: `name`.
+        author: as for `encode_glb`.
+        copyright: as for `encode_glb`.
+        licence: as for `encode_glb`.
+
+    Raises:
+        As `encode_glb`.
+    """
+    stem = file_name or name
+    file = _File(beside=stem)
+    credit = Credit(author=author, copyright=copyright, licence=licence)
+    _fill(file, rigged, motions, name, credit, GENERATOR, None)
+    text = json.dumps(file.finished({"uri": quote(f"{stem}.bin")}), indent=1, ensure_ascii=False, allow_nan=False)
+    return {**file.pictures, f"{stem}.bin": bytes(file.binary), f"{stem}.gltf": text.encode() + b"\n"}
+
+
+def _fill(
+    file: "_File",
+    rigged: RiggedMesh | Mesh,
+    motions: Sequence[Motion],
+    name: str,
+    credit: Credit,
+    generator: str,
+    extras: Mapping[str, Any] | None,
+) -> None:
+    """Everything but extensions."""
+    notes = {"author": credit["author"], "licence": credit["licence"], **(extras or {})}
+    asset: dict[str, Any] = {"version": "2.0", "generator": generator, "copyright": credit["copyright"]}
     asset["extras"] = {key: value for key, value in notes.items() if value not in ("", None)}
     file.document["asset"] = {key: value for key, value in asset.items() if value}
     mesh, weights = (rigged.mesh, rigged.weights) if isinstance(rigged, RiggedMesh) else (rigged, None)
@@ -91,10 +142,6 @@ def encode_glb(
     file.document["nodes"] = [node, *file.document.get("nodes", [])]
     file.document["scenes"] = [{"name": name, "nodes": roots}]
     file.document["scene"] = 0
-    if extensions:
-        file.document["extensionsUsed"] = sorted(extensions)
-        file.document["extensions"] = dict(extensions)
-    return file.to_bytes()
 
 
 def clip_names(motions: Sequence[Motion]) -> list[str]:
@@ -142,6 +189,9 @@ class _File:
 
     document: dict[str, Any] = field(default_factory=dict)
     binary: bytearray = field(default_factory=bytearray)
+    beside: str = ""
+    """Beginning of the names of pictures that stand beside the file; empty: they are inside."""
+    pictures: dict[str, bytes] = field(default_factory=dict)
 
     def add(self, key: str, entry: dict[str, Any]) -> int:
         """Append to a top-level array; return the index."""
@@ -181,14 +231,24 @@ class _File:
             entry |= {"min": rows.min(0).tolist(), "max": rows.max(0).tolist()}
         return self.add("accessors", entry)
 
-    def to_bytes(self) -> bytes:
-        """Header, JSON chunk padded with spaces, binary chunk padded with zeros."""
+    def add_picture(self, data: bytes, what: str, name: str) -> int:
+        """Store a PNG; return the image's index."""
+        if not self.beside:
+            return self.add("images", {"name": name, "mimeType": "image/png", "bufferView": self.add_view(data)})
+        self.pictures[f"{self.beside}_{what}.png"] = data
+        return self.add("images", {"name": name, "uri": quote(f"{self.beside}_{what}.png")})
+
+    def finished(self, buffer: dict[str, Any]) -> dict[str, Any]:
+        """The whole document, its parts in a readable order; `buffer` says where the binary is."""
         self.binary.extend(b"\0" * (-len(self.binary) % 4))
         head = ("asset", "extensionsUsed", "extensions", "scene", "scenes", "nodes", "meshes", "skins", "animations")
         tail = ("materials", "textures", "images", "samplers", "accessors", "bufferViews")
         document = {key: self.document[key] for key in (*head, *tail) if key in self.document}
-        document["buffers"] = [{"byteLength": len(self.binary)}]
-        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        return document | {"buffers": [{**buffer, "byteLength": len(self.binary)}]}
+
+    def to_bytes(self) -> bytes:
+        """Header, JSON chunk padded with spaces, binary chunk padded with zeros."""
+        text = json.dumps(self.finished({}), separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
         text += b" " * (-len(text) % 4)
         chunks = struct.pack("<II", len(text), 0x4E4F534A) + text
         chunks += struct.pack("<II", len(self.binary), 0x004E4942) + bytes(self.binary)
@@ -227,19 +287,18 @@ def _add_material(file: _File, mesh: Mesh, name: str) -> int:
     material: dict[str, Any] = {"name": name}
     surface: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 0.8}
     if mesh.texture is not None and has_texture(mesh):
-        surface = {"baseColorTexture": {"index": _add_texture(file, mesh.texture, f"{name}_basecolor")}, **surface}
+        surface = {"baseColorTexture": {"index": _add_texture(file, mesh.texture, "basecolor", name)}, **surface}
     material["pbrMetallicRoughness"] = surface
     if mesh.normal_map is not None:
-        material["normalTexture"] = {"index": _add_texture(file, mesh.normal_map, f"{name}_normal")}
+        material["normalTexture"] = {"index": _add_texture(file, mesh.normal_map, "normal", name)}
     if mesh.occlusion is not None:
-        material["occlusionTexture"] = {"index": _add_texture(file, mesh.occlusion, f"{name}_occlusion")}
+        material["occlusionTexture"] = {"index": _add_texture(file, mesh.occlusion, "occlusion", name)}
     return file.add("materials", material | {"doubleSided": False})
 
 
-def _add_texture(file: _File, picture: UInt8[np.ndarray, "..."], name: str) -> int:
-    """A picture inside the file; all share the one sampler."""
-    view = file.add_view(encode_png(picture))
-    image = file.add("images", {"name": name, "mimeType": "image/png", "bufferView": view})
+def _add_texture(file: _File, picture: UInt8[np.ndarray, "..."], what: str, name: str) -> int:
+    """A picture `name_what`; all share the one sampler."""
+    image = file.add_picture(encode_png(picture), what, f"{name}_{what}")
     if "samplers" not in file.document:
         # The atlas has gutters and does not tile.
         file.add("samplers", {"magFilter": LINEAR, "minFilter": MIPMAPPED, "wrapS": CLAMP, "wrapT": CLAMP})

@@ -1,6 +1,7 @@
 """Runs inside Blender: import a file and say what Blender made of it (JSON), with the evaluated mesh (npz).
 
-The last argument is a JSON object: `source` (.glb, .fbx, .usdz, .abc or .blend), `fps`, `frames`, `report`, `arrays`.
+The last argument is a JSON object: `source` (.glb, .gltf, .fbx, .usdz, .abc or .blend), `fps`, `frames`, `report`,
+`arrays`.
 """
 
 import json
@@ -18,7 +19,7 @@ def read(source: str, fps: float):
     bpy.ops.wm.read_factory_settings(use_empty=True)
     bpy.context.scene.render.fps = round(fps)
     match Path(source).suffix:
-        case ".glb":
+        case ".glb" | ".gltf":
             bpy.ops.import_scene.gltf(filepath=source, disable_bone_shape=True)
         case ".fbx":
             bpy.ops.import_scene.fbx(filepath=source, anim_offset=0.0)

@@ -42,7 +42,7 @@ def test_an_unknown_extension_names_the_known_ones(tmp_path, tube):
         export(tube, tmp_path / "tube.max")
     assert str(caught.value) == (
         "cannot write 'tube.max': no writer for '.max' "
-        "(writers: .abc, .blend, .bvh, .fbx, .glb, .obj, .pc2, .ply, .stl, .usd, .usdz, .vrm)"
+        "(writers: .abc, .blend, .bvh, .fbx, .glb, .gltf, .obj, .pc2, .ply, .stl, .usd, .usdz, .vrm)"
     )
 
 
