@@ -352,54 +352,57 @@ OUTFITS: Mapping[str, str] = MappingProxyType(
 )
 """Trades and characters by their usual clothes; whatever a text says itself counts more."""
 
-SHAPE_WORDS: Mapping[str, Mapping[str, float]] = MappingProxyType(
-    {
-        name.strip(): MappingProxyType(values)
-        for names, values in {
-            "tall,lanky,towering,giant,gigantic,huge,high": {"height": 1.6},
-            "short,tiny,small,little,dwarf,dwarfish": {"height": -1.6},
-            "petite": {"height": -1.5, "girth": -0.6},
-            (
-                "fat,obese,overweight,heavy,heavy-set,heavyset,corpulent,plump,chubby,big-bellied,"
-                "stout,portly,round,rotund"
-            ): {
-                "girth": 1.7,
-                "waist": 0.8,
-            },
-            "big,large,bulky,massive": {"girth": 1.2, "height": 0.7},
-            "thin,skinny,slim,slender,lean,bony,skeletal,scrawny,gaunt,slight,underweight,lanky": {
-                "girth": -1.6,
-                "waist": -0.5,
-            },
-            "muscular,muscled,bodybuilder,body builder,buff,brawny,ripped,beefy,strongman": {"muscle": 1.8},
-            "strong,powerful,athletic,fit,sporty,athlete,toned": {"muscle": 1.5},
-            "weak,frail,feeble,weedy,unathletic": {"muscle": -1.6},
-            "woman,female,lady,girl,women,feminine,mother,grandmother,queen,princess,witch,bride,actress,waitress": {
-                "gender": 1.5
-            },
-            "man,male,guy,boy,men,masculine,gentleman,father,grandfather,king,prince,groom,monk": {"gender": -1.5},
-            "old,elderly,aged,senior,senior citizen,grandmother,grandfather,ancient,granny,grandpa,elder": {"age": 1.8},
-            "young,youthful,teenage,teenager,teen,adolescent,kid,child,boy,girl,student": {"age": -1.5},
-            "broad shoulders,wide shoulders,broad-shouldered,broad shoulder": {"shoulders": 1.8},
-            "narrow shoulders,sloping shoulders": {"shoulders": -1.8},
-            "long legs,long-legged,leggy": {"legs": 1.8},
-            "short legs,short-legged,stubby legs": {"legs": -1.8},
-            "wide hips,broad hips,curvy,big hips,pear-shaped": {"hips": 1.8},
-            "narrow hips,slim hips": {"hips": -1.8},
-            "slim waist,narrow waist,hourglass,wasp waist": {"waist": -1.7},
-            "big belly,beer belly,pot belly,pot-bellied,large belly,wide waist": {"waist": 1.8, "girth": 0.8},
-            "big head,large head": {"head": 1.7},
-            "small head": {"head": -1.7},
-            "stocky,squat,thickset,stumpy": {"girth": 1.3, "height": -1.1},
-            "sumo wrestler,sumo": {"girth": 2.2, "waist": 1.0},
-            "ballet dancer,ballerina,runner,marathon runner,fashion model": {"girth": -1.5},
-            "basketball player": {"height": 1.6},
-            "wrestler,boxer,superhero,warrior,barbarian,gladiator": {"muscle": 1.2},
-            "jockey,gymnast": {"height": -1.2, "girth": -0.8},
-        }.items()
-        for name in names.split(",")
-    }
-)
+_SHAPE_ROWS: Mapping[str, Mapping[str, float]] = {
+    "tall,lanky,towering,giant,gigantic,huge,high": {"height": 1.6},
+    "short,tiny,small,little,dwarf,dwarfish": {"height": -1.6},
+    "petite": {"height": -1.5, "girth": -0.6},
+    ("fat,obese,overweight,heavy,heavy-set,heavyset,corpulent,plump,chubby,big-bellied,stout,portly,round,rotund"): {
+        "girth": 1.7,
+        "waist": 0.8,
+    },
+    "big,large,bulky,massive": {"girth": 1.2, "height": 0.7},
+    "thin,skinny,slim,slender,lean,bony,skeletal,scrawny,gaunt,slight,underweight,lanky": {
+        "girth": -1.6,
+        "waist": -0.5,
+    },
+    "muscular,muscled,bodybuilder,body builder,buff,brawny,ripped,beefy,strongman": {"muscle": 1.8},
+    "strong,powerful,athletic,fit,sporty,athlete,toned": {"muscle": 1.5},
+    "weak,frail,feeble,weedy,unathletic": {"muscle": -1.6},
+    "woman,female,lady,girl,women,feminine,mother,grandmother,queen,princess,witch,bride,actress,waitress": {
+        "gender": 1.5
+    },
+    "man,male,guy,boy,men,masculine,gentleman,father,grandfather,king,prince,groom,monk": {"gender": -1.5},
+    "old,elderly,aged,senior,senior citizen,grandmother,grandfather,ancient,granny,grandpa,elder": {"age": 1.8},
+    "young,youthful,teenage,teenager,teen,adolescent,kid,child,boy,girl,student": {"age": -1.5},
+    "broad shoulders,wide shoulders,broad-shouldered,broad shoulder": {"shoulders": 1.8},
+    "narrow shoulders,sloping shoulders": {"shoulders": -1.8},
+    "long legs,long-legged,leggy": {"legs": 1.8},
+    "short legs,short-legged,stubby legs": {"legs": -1.8},
+    "wide hips,broad hips,curvy,big hips,pear-shaped": {"hips": 1.8},
+    "narrow hips,slim hips": {"hips": -1.8},
+    "slim waist,narrow waist,hourglass,wasp waist": {"waist": -1.7},
+    "big belly,beer belly,pot belly,pot-bellied,large belly,wide waist": {"waist": 1.8, "girth": 0.8},
+    "big head,large head": {"head": 1.7},
+    "small head": {"head": -1.7},
+    "stocky,squat,thickset,stumpy": {"girth": 1.3, "height": -1.1},
+    "sumo wrestler,sumo": {"girth": 2.2, "waist": 1.0},
+    "ballet dancer,ballerina,runner,marathon runner,fashion model": {"girth": -1.5},
+    "basketball player": {"height": 1.6},
+    "wrestler,boxer,superhero,warrior,barbarian,gladiator": {"muscle": 1.2},
+    "jockey,gymnast": {"height": -1.2, "girth": -0.8},
+}
+
+
+def _by_name(rows: Mapping[str, Mapping[str, float]]) -> Mapping[str, Mapping[str, float]]:
+    """Name -> its traits; a name in several rows has those of all."""
+    found: dict[str, dict[str, float]] = {}
+    for names, values in rows.items():
+        for name in names.split(","):
+            found.setdefault(name.strip(), {}).update(values)
+    return MappingProxyType({name: MappingProxyType(values) for name, values in found.items()})
+
+
+SHAPE_WORDS = _by_name(_SHAPE_ROWS)
 """Targets of traits in standard deviations (see `slots.TRAITS`)."""
 
 STRENGTHS: Mapping[str, float] = MappingProxyType(
