@@ -47,6 +47,43 @@ FLAGS = {
 TEXTS = {"name", "version", "copyrightInformation", "contactInformation", "thirdPartyLicenses", "licenseUrl"}
 
 
+FINGERS = [
+    f"{finger}{part}"
+    for finger, parts in {
+        "Thumb": ("Metacarpal", "Proximal", "Distal"),
+        **{finger: ("Proximal", "Intermediate", "Distal") for finger in ("Index", "Middle", "Ring", "Little")},
+    }.items()
+    for part in parts
+]
+ALL_BONES = {*TREE, "leftEye", "rightEye", "jaw", *(f"{side}{bone}" for side in ("left", "right") for bone in FINGERS)}
+"""The 55 names that the schema knows."""
+EXTENSION_KEYS = {"specVersion", "meta", "humanoid", "firstPerson", "expressions", "lookAt", "extensions", "extras"}
+
+
+def check_schema(document):
+    """Keys, types and required fields of VRMC_vrm, .meta, .humanoid and .humanoid.humanBones, from the public schemas.
+
+    The schemas themselves are not here: their repository names no licence. These are their rules in our own words.
+    """
+    assert "VRMC_vrm" in document["extensionsUsed"]
+    extension = document["extensions"]["VRMC_vrm"]
+    assert {"specVersion", "meta", "humanoid"} <= set(extension) <= EXTENSION_KEYS
+    assert extension["specVersion"] == "1.0"
+    assert isinstance(extension["meta"], dict)
+    check_meta(extension["meta"])
+    assert set(extension["humanoid"]) == {"humanBones"}
+    assert len(ALL_BONES) == 55
+    bones = extension["humanoid"]["humanBones"]
+    assert {name for name, (_, required) in TREE.items() if required} <= set(bones) <= ALL_BONES
+    for bone in bones.values():
+        assert set(bone) == {"node"}
+        assert type(bone["node"]) is int
+        assert 0 <= bone["node"] < len(document["nodes"])
+    references = extension["meta"].get("references", [])
+    assert isinstance(references, list)
+    assert all(isinstance(text, str) for text in references)
+
+
 def parsed(data):
     return json.loads(data[20 : 20 + struct.unpack_from("<I", data, 12)[0]])
 
@@ -99,7 +136,7 @@ def test_meta_and_bones_keep_the_rules_of_the_specification(data):
     assert document["extensionsUsed"] == ["VRMC_vrm"]
     extension = document["extensions"]["VRMC_vrm"]
     assert extension["specVersion"] == "1.0"
-    check_meta(extension["meta"])
+    check_schema(document)
     assert len(check_humanoid(document)) == 22
     assert extension["meta"]["authors"] == ["A. Maker"]
     assert extension["meta"]["copyrightInformation"] == "2026 A. Maker"
@@ -133,6 +170,36 @@ def test_without_a_word_from_the_maker_everything_is_at_its_strictest(stick):
     assert not any(meta[flag] for flag in FLAGS)
     assert meta["avatarPermission"] == "onlyAuthor"
     assert (meta["commercialUsage"], meta["modification"]) == ("personalNonProfit", "prohibited")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("specVersion",), "0.0"),
+        (("meta", "authors"), []),
+        (("meta", "licenseUrl"), None),
+        (("meta", "commercialUsage"), "corporate"),
+        (("meta", "allowRedistribution"), "true"),
+        (("meta", "title"), "hero"),
+        (("humanoid", "humanBones", "hips"), None),
+        (("humanoid", "humanBones", "tail"), {"node": 1}),
+        (("humanoid", "humanBones", "head", "node"), 1.5),
+        (("humanoid", "humanBones", "head", "node"), 99),
+        (("expression",), {}),
+    ],
+)
+def test_the_check_itself_notices_every_kind_of_breach(data, path, value):
+    document = parsed(data)
+    check_schema(document)
+    place = document["extensions"]["VRMC_vrm"]
+    for key in path[:-1]:
+        place = place[key]
+    if value is None:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    with pytest.raises(AssertionError):
+        check_schema(document)
 
 
 def test_licence_fields_can_be_changed_and_wrong_ones_are_told(stick):
