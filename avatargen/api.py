@@ -49,6 +49,7 @@ from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape
 from avatargen.evaluate.report import short_report
 from avatargen.export.files import Delivery
 from avatargen.export.page import run_page
+from avatargen.export.video import find_ffmpeg
 from avatargen.implicit.fit import Pictures
 from avatargen.mesh.levels import levels_of_detail
 from avatargen.pipeline import Tools, load_tools
@@ -166,6 +167,7 @@ def generate(
     if folder.exists():
         with locked(folder):  # a run that cannot have the folder is refused before it loads anything
             pass
+    find_ffmpeg()
     # Names of bodies, models and devices are checked before the folder is made.
     tools = _timed("load", seconds, lambda: load_tools(settings, told))
     with locked(folder) as hold:

@@ -71,6 +71,8 @@ def read_table(path: Path) -> tuple[Row, ...]:
             message says which line.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is no file; name a CSV table of prompts")
         if path.stat().st_size > _LONGEST_FILE:
             raise InputError(f"{path} has more than {_LONGEST_FILE // 10**6} MB; that is no table of prompts")
         text = path.read_text(encoding="utf-8-sig")

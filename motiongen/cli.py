@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from avatargen.core.errors import AvatarGenError, ConfigError, InputError
 from avatargen.core.failures import machine_failure
+from avatargen.core.places import check_place
 
 if TYPE_CHECKING:
     from avatargen.body.model import BodyModel
@@ -81,6 +82,8 @@ def _generate(given: list[str]) -> int:
 
     texts = [text for given in options.text for text in texts_of(given)]
     files = _files(options.out, [action(text) for text in texts])
+    for file in files:
+        check_place(file)
 
     from avatargen.body.load import load_body_model
     from avatargen.guidance.load import load_guidance

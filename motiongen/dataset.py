@@ -195,6 +195,8 @@ def _files(paths: Iterable[Path]) -> list[tuple[str, Path]]:
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
             found += [(p.relative_to(path).as_posix(), p) for p in inside]
+        elif not path.exists():
+            raise InputError(f"no such file or folder: {path}")
         else:
             found.append((path.name, path))
     if not found:
@@ -285,7 +287,7 @@ def build_dataset(
         reporter: told about skipped files.
 
     Raises:
-        InputError: nothing could be imported.
+        InputError: a path is not there, or nothing under the paths could be imported.
     """
     reporter = reporter or Silent()
     report = ImportReport()
@@ -293,10 +295,9 @@ def build_dataset(
     clips = load_clips(paths, rows, report, bones) if paths else []
     for file, reason in report.skipped:
         reporter.note(f"skipped {file}: {reason.splitlines()[0]}")
-    clips = [*clips, *procedural]
-    if not clips:
+    if paths and not clips:
         raise InputError("nothing to import:\n" + "\n".join(f"  {file}: {why}" for file, why in report.skipped))
-    clips = finished_clips(clips, fps, mirror=mirror)
+    clips = finished_clips([*clips, *procedural], fps, mirror=mirror)
     report.clips, report.frames = len(clips), sum(len(clip.motion.rotations) for clip in clips)
     write_whole(out, encode_npz(set_arrays(clips, fps)))
     return report

@@ -22,6 +22,7 @@ from pyparsing import ParseBaseException
 
 from avatargen.core import settings as settings_module
 from avatargen.core.errors import ConfigError
+from avatargen.core.limits import check_limits
 from avatargen.core.original import PLACE, TOKEN, Original, is_original, translate
 from avatargen.core.settings import Settings
 
@@ -29,7 +30,9 @@ _ORIGINAL_PRESET = "presets/avatarclip.conf"
 QUALITIES = ("draft", "standard", "high")
 _INCLUDE = re.compile(r"^\s*include\s+(?:required\s*\(\s*)?(?:file\s*\(\s*)?\"([^\"]*)\"", re.MULTILINE)
 _UNQUOTED = re.compile(r"^(\s*(?:text|(?:face_|back_)?prompt)\s*[=:]\s*)([^\s\"{\[$][^\"\n]*?)\s*$", re.MULTILINE)
+_FOREIGN = re.compile(r"\binclude\s+(?:required\s*\(\s*)?(url|package|classpath)\s*\(")
 _MAX_INCLUDES = 16
+_LONGEST = 1_000_000
 T = TypeVar("T")
 
 # pyhocon logs a line for a missing include and goes on; we check includes ourselves.
@@ -81,7 +84,7 @@ def load_settings(
         result = apply_tree(result, made_with, str(config))
     for override in overrides:
         result = apply_override(result, override)
-    return result
+    return check_limits(result)
 
 
 def find_config(path: Path) -> Path:
@@ -147,12 +150,16 @@ def _check_includes(path: Path, above: tuple[Path, ...]) -> None:
     if resolved in above or len(above) > _MAX_INCLUDES:
         raise ConfigError(f"{above[-1]}: includes itself through {path}")
     try:
+        if path.exists() and not path.is_dir() and (not path.is_file() or path.stat().st_size > _LONGEST):
+            raise ConfigError(f"{path}: a configuration is a regular file of at most {_LONGEST // 1000} kB")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         where = f"{above[-1]}: missing include {path}" if above else f"no such configuration file: {path}"
         raise ConfigError(where) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as text: {error}") from error
+    if foreign := _FOREIGN.search(text):
+        raise ConfigError(f"{path}: include {foreign.group(1)}(...) is not allowed; a configuration is made of files")
     for name in _INCLUDE.findall(text):
         _check_includes(path.parent / name, (*above, resolved))
 

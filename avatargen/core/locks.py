@@ -50,8 +50,8 @@ def locked(folder: Path) -> Iterator[Hold]:
     try:
         _lock(folder).parent.mkdir(parents=True, exist_ok=True)
         handle = _lock(folder).open("a")
-    except OSError as error:
-        why = error.strerror or error
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        why = getattr(error, "strerror", None) or error
         raise OutputError(f"cannot write into {folder}: {why}\n  Choose another folder with --out.") from error
     with handle:
         try:

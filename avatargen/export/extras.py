@@ -4,7 +4,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 import torch
 from jaxtyping import UInt8
@@ -14,7 +13,7 @@ from avatargen.core.errors import OutputError
 from avatargen.core.files import whole_folder, write_whole
 from avatargen.core.progress import Reporter, Silent, stage
 from avatargen.core.settings import VideoSettings
-from avatargen.export.video import Shot, draw_in_order, drawing_threads, film
+from avatargen.export.video import Shot, draw_in_order, drawing_threads, film, find_ffmpeg
 from avatargen.render.picture import draw_mesh
 
 _GIF_WIDTH, _GIF_FPS = 480, 15.0
@@ -86,7 +85,7 @@ def write_gif(video: Path, path: Path, fps: float) -> Path:
     graph += ";[a]palettegen=stats_mode=diff[p];[b][p]paletteuse=dither=bayer:bayer_scale=4"
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "film.gif"
-        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", str(video)]
+        command = [find_ffmpeg(), "-v", "error", "-nostdin", "-i", str(video)]
         command += ["-filter_complex", graph, "-loop", "0", "-fflags", "+bitexact", "-threads", "1", str(part)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode or not part.is_file():

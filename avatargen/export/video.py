@@ -5,6 +5,7 @@ order, so the same input gives the same file on the same machine.
 """
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections import deque
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from avatargen.body.rigged import perform, pose_rigged
 from avatargen.body.skeleton import a_pose
-from avatargen.core.errors import OutputError
+from avatargen.core.errors import MissingExtraError, OutputError
 from avatargen.core.files import write_whole
 from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.progress import Reporter, Silent, stage
@@ -273,6 +274,24 @@ def draw_in_order(draw: Callable[[int], Frame], count: int, workers: int) -> Ite
             torch.set_num_threads(torch.get_num_threads())
 
 
+def find_ffmpeg() -> str:
+    """The program that encodes videos: the one that imageio-ffmpeg brings, or $IMAGEIO_FFMPEG_EXE.
+
+    Raises:
+        MissingExtraError: there is none.
+    """
+    try:
+        program = imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError:
+        program = ""
+    if shutil.which(program) is None:
+        raise MissingExtraError(
+            f"no ffmpeg here{f' ({program} is no program)' if program else ''}, and videos need one\n"
+            "  pip install imageio-ffmpeg brings it; or name one in IMAGEIO_FFMPEG_EXE."
+        )
+    return program
+
+
 def write_video(
     draw: Callable[[int], Frame],
     count: int,
@@ -306,7 +325,7 @@ def _encoder(path: Path, size: tuple[int, int], fps: float | int, crf: int) -> I
     versions, so that equal frames give equal files; `faststart` lets a browser play before all has arrived.
     """
     height, width = size
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
+    command = [find_ffmpeg(), "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
     command += ["-s", f"{width}x{height}", "-r", f"{fps:.6g}", "-i", "-", "-an", "-c:v", "libx264", "-crf", str(crf)]
     command += ["-preset", "medium", "-threads", "2", "-vf", "scale=out_color_matrix=bt709:out_range=tv"]
     command += ["-pix_fmt", "yuv420p", "-color_primaries", "bt709", "-color_trc", "iec61966-2-1"]

@@ -6,6 +6,7 @@ TorchScript archive, whose module tree is read by ours, which knows tensors and 
 
 import io
 import pickle
+import warnings
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -62,8 +63,10 @@ def _is_script(path: Path) -> bool:
 
 def _read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251  the one loader, tensors only
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols
+            loaded = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251  the one loader, tensors only
+    except Exception as error:  # torch tries several formats, each with errors of its own
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BrokenFileError(
             f"{path} cannot be read as tensors only: {reason[:160]}\n"
