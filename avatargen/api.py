@@ -7,6 +7,7 @@ result.avatar.mesh     # vertices, faces, uvs, texture
 """
 
 import dataclasses
+import itertools
 import platform
 import resource
 import sys
@@ -113,7 +114,7 @@ def generate(
     Args:
         shape: the body in words; None for the neutral body.
         appearance: a description or a known name; None for the plain body.
-        motion: the action in words; None for no motion.
+        motion: the action in words, several separated by semicolons; None for no motion.
         quality: draft | standard | high.
         out: the folder; `outputs/<slug of the texts>` if None.
         seed: the same seed gives the same files.
@@ -147,7 +148,7 @@ def generate(
     texts = {
         "shape": check_text("shape", shape),
         "appearance": check_text("appearance", appearance),
-        "motion": check_text("motion", motion),
+        "motion": _each_checked(check_text("motion", motion)),
     }
     given = check_text("describe", describe_as)
     asked = [f"{name} {value:g}" for name, value in asked_of(settings.controls).items()] + _pictured(settings)
@@ -172,6 +173,15 @@ def generate(
     tools = _timed("load", seconds, lambda: load_tools(settings, told))
     with locked(folder) as hold:
         return _run(texts, looks, pictures, tools, quality, hold, resume, seconds)
+
+
+def _each_checked(motion: str | None) -> str | None:
+    """The motion text, once each motion it names can be used."""
+    from motiongen.candidates import action, texts_of
+
+    for words in texts_of(motion) if motion else ():
+        action(words)
+    return motion
 
 
 def _pictured(settings: Settings) -> list[str]:
@@ -232,19 +242,11 @@ def _run(
         return rigged
 
     avatar = kept("avatar", look_inputs, make_avatar, pack_rigged, unpack_rigged)
-    clip = None
-    if texts["motion"]:
-        from motiongen.generate import generate_motion
-
-        words = texts["motion"]
-        made = kept(
-            "motion",
-            (words, settings.motion),
-            lambda: generate_motion(words, tools.body, tools.guidance, settings.motion, settings.seed, reporter=told),
-            pack_motion,
-            unpack_motion,
-        )
-        clip = pipeline.animated(made, avatar)
+    clips = [
+        pipeline.animated(kept(name, (words, settings.motion), make, pack_motion, unpack_motion), avatar)
+        for name, words, make in _motion_stages(texts["motion"], tools, told)
+    ]
+    clip = clips[0] if clips else None
     _, joints = shape_body(tools.body, torch.from_numpy(shape.betas)[None].to(tools.device))
     delivery = Delivery(
         name=avatar_name(texts),
@@ -258,6 +260,7 @@ def _run(
         copyright=settings.export.copyright,
         licence=settings.export.licence or tools.body.licence,
         motion=clip,
+        more_motions=tuple(clips[1:]),
         levels=levels_of_detail(avatar, settings.mesh),
     )
     files = _timed("export", seconds, lambda: pipeline.deliver(delivery, folder, tools))
@@ -291,6 +294,22 @@ def _run(
 def _done_with(checkpoint: Path) -> None:
     if not left():  # what was stopped early goes on from there
         checkpoint.unlink(missing_ok=True)
+
+
+def _motion_stages(text: str | None, tools: Tools, told: Reporter) -> list[tuple[str, str, Callable[[], Motion]]]:
+    """Name of the stage, words and maker of each motion that the text asks for."""
+    if not text:
+        return []
+    from motiongen.candidates import texts_of
+    from motiongen.generate import generate_motion
+
+    settings = tools.settings
+
+    def maker(words: str) -> Callable[[], Motion]:
+        return lambda: generate_motion(words, tools.body, tools.guidance, settings.motion, settings.seed, reporter=told)
+
+    names = ("motion" if number == 1 else f"motion_{number}" for number in itertools.count(1))
+    return [(name, words, maker(words)) for name, words in zip(names, texts_of(text), strict=False)]
 
 
 def _timed(name: str, seconds: dict[str, float], work: Callable[[], T]) -> T:

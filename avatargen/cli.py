@@ -47,7 +47,12 @@ def build_parser() -> argparse.ArgumentParser:
     texts = parser.add_argument_group("the three texts")
     texts.add_argument("--shape", metavar="TEXT", help='the body: "tall", "short and chubby", "a strong man"')
     texts.add_argument("--appearance", metavar="TEXT", help='who or what: "Saitama", "a knight in silver armour"')
-    texts.add_argument("--motion", metavar="TEXT", help='the action: "punching", "waving", "a cartwheel"')
+    texts.add_argument(
+        "--motion",
+        metavar="TEXT",
+        action="append",
+        help='the action: "punching", "a cartwheel"; given again, or as "punching; waving", each is a clip of its own',
+    )
     texts.add_argument("--describe", metavar="TEXT", help="visual words for the appearance, instead of looking it up")
     texts.add_argument("--appearance-image", metavar="FILE", help="a picture of it, with or without words")
     texts.add_argument("--face-image", metavar="FILE", help="a picture for the face alone")
@@ -176,7 +181,7 @@ def _generated(args: argparse.Namespace, generate: Callable[..., "Result"], repo
     return generate(
         args.shape,
         args.appearance,
-        args.motion,
+        "; ".join(args.motion) if args.motion else None,
         quality=args.quality,
         out=args.out,
         seed=args.seed,

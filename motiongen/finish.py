@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avatargen.core.parts import SMPL_JOINTS
-from avatargen.core.rotations import matrix_from_quat, quat_from_matrix
+from avatargen.core.rotations import matrix_from_6d, matrix_from_quat, quat_from_matrix, sixd_from_matrix
 from avatargen.core.settings import MotionSettings
 from avatargen.core.values import Motion
 from motiongen.extend import extend
@@ -28,12 +28,30 @@ def finish_motion(
     settings: MotionSettings,
     name: str,
     details: Float[Tensor, "60 137"] | None = None,
+    delay: float = 0.0,
 ) -> Motion:
-    """Decode a latent, `details` added to its rows, and finish it; see `finish_clip`."""
+    """Decode a latent, `details` added to its rows, and finish it; see `delayed` and `finish_clip`."""
     # A loop may take its cycle from anywhere in the window.
     frames = FRAMES if settings.loop else min(round(settings.seconds * RATE), FRAMES)
     more = None if details is None else details[None]
-    return finish_clip(vae.motion(latent[None], frames, more), puppet, settings, name)
+    return finish_clip(delayed(vae.motion(latent[None], frames, more), delay), puppet, settings, name)
+
+
+def delayed(clip: Clip, delay: float) -> Clip:
+    """The clip with its middle `delay` frames later (earlier if negative), its ends where they were."""
+    frames = clip.root.shape[1]
+    times = torch.arange(frames, dtype=torch.float32)
+    most = 0.25 * frames / torch.pi  # time never runs faster or slower than by a quarter
+    times = times - max(-most, min(most, delay)) * torch.sin(torch.pi * times / (frames - 1))
+    low = times.floor().long().clamp(0, frames - 1)
+    high, share = (low + 1).clamp_max(frames - 1), (times - low)
+
+    def at(values: Tensor) -> Tensor:
+        part = share.view(1, -1, *[1] * (values.dim() - 2))
+        return values[:, low] + part * (values[:, high] - values[:, low])
+
+    rotations = matrix_from_6d(sixd_from_matrix(at(clip.rotations)))
+    return Clip(rotations=rotations, root=at(clip.root), contacts=at(clip.contacts))
 
 
 def finish_clip(clip: Clip, puppet: Puppet, settings: MotionSettings, name: str) -> Motion:

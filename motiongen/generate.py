@@ -44,6 +44,7 @@ from motiongen.puppet import Puppet, make_puppet
 from motiongen.replay import lost_details
 
 _PER_CLIP = 2
+_DELAY = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -130,8 +131,8 @@ def generate_motion(
         found = find_motion(done, guidance, puppet, models, settings, seed, reporter)
         if checkpoint is not None:
             tensors = {"latent": found.latent} | ({} if found.details is None else {"details": found.details})
-            save_tensors(checkpoint, tensors, {"key": key})
-    return finish_motion(found.latent, models.vae, puppet, settings, done, found.details)
+            save_tensors(checkpoint, tensors, {"key": key, "delay": repr(found.delay)})
+    return finish_motion(found.latent, models.vae, puppet, settings, done, found.details, found.delay)
 
 
 def _candidates(
@@ -170,6 +171,8 @@ class Found:
     latent: Float[Tensor, " z"]
     details: Float[Tensor, "60 137"] | None = None
     """Added to the decoded rows."""
+    delay: float = 0.0
+    """Frames by which the middle comes later; see `delayed`."""
 
 
 def find_motion(
@@ -191,7 +194,7 @@ def find_motion(
         scores = torch.zeros(settings.starts)
     else:
         rows, scores = choose_starts(text, feature, guidance, puppet, models, settings, seed, reporter)
-        starts = _jitter(models.motions.latents[rows], noise)
+        starts = _jitter(models.motions.latents[rows], settings.variety, noise)
         drawn = _prior_draws(models.motions.latents, settings.prior_starts, noise)
         starts = torch.cat((starts, drawn))[: settings.starts]
         details = lost_details(models.vae, models.motions, rows)
@@ -212,7 +215,12 @@ def find_motion(
         f"motion: {text!r}: picture score {float(result.before[best]):.3f} -> "
         f"{float(result.after[best]):.3f}, start {best + 1} of {len(starts)}"
     )
-    return Found(latent=result.latents[best], details=None if details is None else details[best])
+    delay = settings.variety * _DELAY * (2.0 * torch.rand(1, generator=stream(seed, "motion/timing")) - 1.0)
+    return Found(
+        latent=result.latents[best],
+        details=None if details is None else details[best],
+        delay=0.0 if settings.losses == "original" else float(delay),
+    )
 
 
 def choose_starts(
@@ -247,10 +255,10 @@ def choose_starts(
     return short[order], total[order]
 
 
-def _jitter(latents: Tensor, noise: torch.Generator) -> Tensor:
+def _jitter(latents: Tensor, variety: float, noise: torch.Generator) -> Tensor:
     """Seeds differ: each start is moved a little way in a random direction."""
     spread = latents.std(0, unbiased=False) if len(latents) > 1 else torch.ones(latents.shape[1])
-    return latents + 0.15 * spread * torch.randn(latents.shape, generator=noise)
+    return latents + 0.4 * variety * spread * torch.randn(latents.shape, generator=noise)
 
 
 def _prior_draws(latents: Tensor, count: int, noise: torch.Generator) -> Tensor:
@@ -293,4 +301,4 @@ def _resumed(checkpoint: Path | None, key: str) -> Found | None:
     tensors, metadata = load_tensors(checkpoint)
     if metadata.get("key") != key or "latent" not in tensors:
         return None
-    return Found(latent=tensors["latent"], details=tensors.get("details"))
+    return Found(latent=tensors["latent"], details=tensors.get("details"), delay=float(metadata.get("delay", "0")))

@@ -315,8 +315,8 @@ class MotionSettings:
     """Steps of the latent optimisation."""
     latent_rate: float = 0.02
     """Adam's rate on the latents, which are of size one."""
-    variety: float = 0.3
-    """How much chance has a say, by the seed, among motions that fit about equally well; 0: none."""
+    variety: float = 0.6
+    """How far seeds differ: which of about equally good motions is taken, its form and its timing; 0: hardly."""
     phrase_weight: float = 1.0
     """Of the guidance's text-to-text score when motions are ranked."""
     word_weight: float = 4.0

@@ -39,6 +39,8 @@ class Delivery:
     copyright: str = ""
     motion: Motion | None = None
     """Already scaled to the avatar."""
+    more_motions: tuple[Motion, ...] = ()
+    """Further ones, scaled too: clips of the GLB, and files motion_2 and on."""
     levels: tuple[RiggedMesh, ...] = ()
     """Levels of detail, finest first, on the avatar's skeleton."""
 
@@ -46,17 +48,22 @@ class Delivery:
 def write_delivery(delivery: Delivery, folder: Path, settings: VideoSettings, reporter: Reporter) -> dict[str, str]:
     """Write meshes, motion, pictures and videos; returns file name -> what it is, in the order of writing."""
     written: dict[str, str] = {}
-    motions = () if delivery.motion is None else (delivery.motion,)
+    motions = () if delivery.motion is None else (delivery.motion, *delivery.more_motions)
+    stems = ["motion", *(f"motion_{number}" for number in range(2, len(motions) + 1))]
 
     def put(name: str, data: bytes, what: str) -> None:
         write_whole(folder / name, data)
         written[name] = what
         reporter.step()
 
-    with stage(reporter, "export", (9 if motions else 6) + len(delivery.levels)):
+    with stage(reporter, "export", 6 + 3 * bool(motions) + 2 * len(motions[1:]) + len(delivery.levels)):
         credit = Credit(author=delivery.author, copyright=delivery.copyright, licence=delivery.licence)
         glb = encode_glb(delivery.avatar, motions, name=delivery.name, **credit)
-        put("avatar.glb", glb, "skinned, textured avatar with its clip" if motions else "skinned, textured avatar")
+        put(
+            "avatar.glb",
+            glb,
+            "skinned, textured avatar" + (" with its clip", " with its clips")[len(motions) > 1] * bool(motions),
+        )
         for number, level in enumerate(delivery.levels, start=1):
             data = encode_glb(level, motions, name=f"{delivery.name}_lod{number}", **credit)
             put(f"avatar_lod{number}.glb", data, f"the same with {len(level.mesh.faces)} triangles")
@@ -64,24 +71,23 @@ def write_delivery(delivery: Delivery, folder: Path, settings: VideoSettings, re
             put(name, data, "avatar in T-pose, static")
         put("avatar.ply", encode_ply(delivery.avatar.mesh), "avatar in T-pose with vertex colors")
         put("body.obj", encode_obj(delivery.body, "body")["body.obj"], "the coarse body")
-        if delivery.motion is not None:
+        for stem, motion in zip(stems, motions, strict=False):
             amass = encode_amass(
-                delivery.motion,
+                motion,
                 betas=delivery.betas,
                 gender=delivery.gender,
                 rest_root=delivery.rest_root,
                 body=delivery.body_kind,
             )
-            put("motion.npz", amass, "motion, AMASS keys, Z up")
-            put("motion.bvh", encode_bvh(delivery.motion, delivery.avatar.skeleton), "motion on the avatar's skeleton")
+            put(f"{stem}.npz", amass, "motion, AMASS keys, Z up")
+            put(f"{stem}.bvh", encode_bvh(motion, delivery.avatar.skeleton), "motion on the avatar's skeleton")
         write_preview(delivery.avatar, folder / "preview.png", settings)
         written["preview.png"] = "front, side, back and face"
         reporter.step()
     shots = {"turntable.mp4": (turntable_shot(delivery.avatar, settings), "the avatar, turning")}
-    if delivery.motion is not None:
-        posed = perform(delivery.avatar, delivery.motion)
-        shot = motion_shot(delivery.avatar.mesh, posed, delivery.motion.fps, settings)
-        shots["motion.mp4"] = (shot, "the avatar performing the motion")
+    for stem, motion in zip(stems, motions, strict=False):
+        shot = motion_shot(delivery.avatar.mesh, perform(delivery.avatar, motion), motion.fps, settings)
+        shots[f"{stem}.mp4"] = (shot, "the avatar performing the motion")
     for name, (shot, what) in shots.items():
         try:
             written |= {file: what + more for file, more in films(shot, folder / name, settings, reporter).items()}
