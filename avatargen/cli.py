@@ -27,6 +27,7 @@ other commands:
   avatargen evaluate RUN...                               honest figures of finished runs, as a page and JSON
   avatargen doctor                                        what works on this machine, and what to do about the rest
   avatargen models list|path|fetch [NAME]                 CLIP weights: which there are, and where
+  avatargen completion bash|zsh|fish                      words for your shell to offer
   avatargen train {shape,guidance} ...                    train a shipped model again
   motiongen "punching" --out punch.bvh                    motion alone
 
@@ -137,6 +138,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _guarded(lambda: _train(arguments[1:]))
     if arguments[:1] == ["batch"]:
         return _guarded(lambda: _batch(arguments[1:]))
+    if arguments[:1] == ["completion"]:
+        return _guarded(lambda: _complete(arguments[1:]))
     if arguments[:1] in (["doctor"], ["models"]):
         return _guarded(lambda: _inquire(arguments))
     if arguments[:1] in (["export"], ["animate"]):
@@ -200,6 +203,24 @@ def _batch(arguments: Sequence[str]) -> int:
     from avatargen.commands.batch import main as batch
 
     return batch(arguments)
+
+
+def _complete(arguments: Sequence[str]) -> int:
+    from avatargen.commands import batch, convert, doctor, evaluate
+    from avatargen.commands.completion import completion
+
+    parsers = {
+        "": build_parser(),
+        "shape": build_shape_parser(),
+        "export": convert.build_parser("export"),
+        "animate": convert.build_parser("animate"),
+        "batch": batch.build_parser(),
+        "evaluate": evaluate.build_parser(),
+        "doctor": doctor.doctor_parser(),
+        "models": doctor.models_parser(),
+    }
+    print(completion(arguments, parsers), end="")
+    return 0
 
 
 def _inquire(arguments: Sequence[str]) -> int:

@@ -15,13 +15,8 @@ Every row gets a folder in the gallery. Rows that are finished are not made agai
 """
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Make all rows; 1 if one failed.
-
-    Raises:
-        InputError: the table cannot be used.
-        OutputError: the gallery cannot be written.
-    """
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `avatargen batch`."""
     parser = argparse.ArgumentParser(
         prog="avatargen batch",
         description="Many characters from a table, with an index page.",
@@ -37,7 +32,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--device", metavar="NAME", help="as for avatargen")
     parser.add_argument("--config", metavar="FILE", help="as for avatargen")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="as for avatargen; repeatable")
-    asked = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Make all rows; 1 if one failed.
+
+    Raises:
+        InputError: the table cannot be used.
+        OutputError: the gallery cannot be written.
+    """
+    asked = build_parser().parse_args(arguments)
     # After parsing, so that --help does not wait for torch.
     from avatargen.batch import read_table, run_batch  # noqa: PLC0415
     from avatargen.core.progress import Terminal  # noqa: PLC0415

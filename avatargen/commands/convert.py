@@ -10,7 +10,13 @@ abc (Alembic). docs/formats.md says what each keeps.
 """
 
 
-def _parser(command: str, about: str, formats: str) -> argparse.ArgumentParser:
+def build_parser(command: str) -> argparse.ArgumentParser:
+    """The parser of `avatargen export` or `avatargen animate`."""
+    if command == "export":
+        about, formats = "Write a finished run in other formats, without making anything again.", "fbx"
+    else:
+        about = "Put motions on the avatar of a finished run; several become several clips of one file."
+        formats = "glb"
     parser = argparse.ArgumentParser(
         prog=f"avatargen {command}",
         description=about,
@@ -46,12 +52,7 @@ def main(arguments: Sequence[str]) -> list[Path]:
         AvatarGenError: see `avatargen.convert`.
     """
     command, *words = arguments
-    if command == "export":
-        about = "Write a finished run in other formats, without making anything again."
-        args = _parser(command, about, "fbx").parse_args(words)
-    else:
-        about = "Put motions on the avatar of a finished run; several become several clips of one file."
-        args = _parser(command, about, "glb").parse_args(words)
+    args = build_parser(command).parse_args(words)
     # After parsing, so that --help does not wait for torch.
     from avatargen.convert import Wish, animate_avatar, convert_run  # noqa: PLC0415
     from avatargen.core.errors import InputError  # noqa: PLC0415

@@ -6,13 +6,18 @@ import json
 from collections.abc import Sequence
 
 
-def doctor(arguments: Sequence[str]) -> tuple[str, int]:
-    """The report, and the exit code: 1 if something the default command needs does not work."""
+def doctor_parser() -> argparse.ArgumentParser:
+    """The parser of `avatargen doctor`."""
     parser = argparse.ArgumentParser(
         prog="avatargen doctor", description="What works on this machine, and what to do about the rest."
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
-    asked = parser.parse_args(arguments)
+    return parser
+
+
+def doctor(arguments: Sequence[str]) -> tuple[str, int]:
+    """The report, and the exit code: 1 if something the default command needs does not work."""
+    asked = doctor_parser().parse_args(arguments)
     # After parsing, so that --help does not wait for torch.
     from avatargen.doctor import examine, report  # noqa: PLC0415
 
@@ -23,6 +28,14 @@ def doctor(arguments: Sequence[str]) -> tuple[str, int]:
     return report(findings), code
 
 
+def models_parser() -> argparse.ArgumentParser:
+    """The parser of `avatargen models`."""
+    parser = argparse.ArgumentParser(prog="avatargen models", description="The text-image models that can guide.")
+    parser.add_argument("action", choices=("list", "path", "fetch"), help="what to do")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="of path and fetch: e.g. clip:ViT-B/32")
+    return parser
+
+
 def models(arguments: Sequence[str]) -> tuple[str, int]:
     """The list of guidance models, or the file of one, fetched if asked for; and the exit code.
 
@@ -30,9 +43,7 @@ def models(arguments: Sequence[str]) -> tuple[str, int]:
         InputError: no such model.
         MissingAssetError: it is not here (path), or cannot be fetched.
     """
-    parser = argparse.ArgumentParser(prog="avatargen models", description="The text-image models that can guide.")
-    parser.add_argument("action", choices=("list", "path", "fetch"), help="what to do")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="of path and fetch: e.g. clip:ViT-B/32")
+    parser = models_parser()
     asked = parser.parse_args(arguments)
     if (asked.action == "list") == (asked.name is not None):
         parser.error("list takes no name; path and fetch take one")

@@ -5,12 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def main(arguments: Sequence[str]) -> list[Path]:
-    """Run `evaluate ...`; the files written.
-
-    Raises:
-        AvatarGenError: see `avatargen.judged`.
-    """
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `avatargen evaluate`."""
     parser = argparse.ArgumentParser(
         prog="avatargen evaluate",
         description="Measure finished runs: what text-image models say, part colors, mesh, rig, glTF, motion, cost.",
@@ -20,7 +16,16 @@ def main(arguments: Sequence[str]) -> list[Path]:
     parser.add_argument("--out", metavar="FOLDER", default="evaluation", help="where the report goes")
     parser.add_argument("--judge", metavar="MODEL", help="a guidance model that did not guide, e.g. clip:ViT-B/32")
     parser.add_argument("--distractors", metavar="FILE", help="other texts, one a line (default: known characters)")
-    asked = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str]) -> list[Path]:
+    """Run `evaluate ...`; the files written.
+
+    Raises:
+        AvatarGenError: see `avatargen.judged`.
+    """
+    asked = build_parser().parse_args(arguments)
     # After parsing, so that --help does not wait for torch.
     from avatargen.core.errors import InputError  # noqa: PLC0415
     from avatargen.core.progress import Terminal  # noqa: PLC0415
