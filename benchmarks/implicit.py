@@ -1,10 +1,11 @@
 """What does a step of the implicit avatar cost, against plain sampling of the whole box in the same run?
 
-Usage: python benchmarks/implicit.py [--size 112] [--samples 16] [--repeats 5] [--fit 20] [--json out.json]
+Usage: python benchmarks/implicit.py [--size 112] [--samples 16] [--repeats 5] [--fit 20] [--original] [--json o.json]
 
 A step draws one upper-body view (or, "full", the whole figure) and runs backwards through colors, outlines and normals
 to everything that is learned; the guidance is left out. Baseline: 64 samples spread evenly over the field's box, a ray
 for every pixel that meets it. CPU seconds of one thread. Peak memory is that of the process so far.
+`--original` adds whole steps against AvatarCLIP's small configuration (`implicit_original.py`, which also races them).
 """
 
 import argparse
@@ -90,6 +91,7 @@ def main():
     parser.add_argument("--samples", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--fit", type=int, default=20)
+    parser.add_argument("--original", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -137,13 +139,17 @@ def main():
     rows["faces after cleaning"] = float(len(small.faces))
     rows["closed, one piece"] = float(is_closed(small) and component_count(small) == 1)
     rows["peak memory, GB"] = memory_gb()
+    if args.original:
+        from implicit_original import Bench, steps
+
+        steps(Bench(args.size), args.repeats, rows)
 
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     where = {"machine": platform.processor() or platform.machine(), "torch": torch.__version__}
     where |= {"commit": commit.stdout.strip(), "size": args.size, "samples": args.samples}
     print("  ".join(f"{key} {value}" for key, value in where.items()))
     for name, value in rows.items():
-        print(f"{name:<50} {value:10.3f}")
+        print(f"{name:<70} {value:10.3f}")
     if args.json:
         args.json.write_text(json.dumps({"where": where, "rows": rows}, indent=2))
 

@@ -85,7 +85,8 @@ def test_what_a_file_says_of_the_avatar_becomes_our_settings(tmp_path):
         0.7,
     )
     assert (own.width, own.layers, own.skip, own.octaves, own.radius) == (128, 3, (3,), 6, 0.4)
-    assert (own.color_width, own.color_layers, own.variance, own.head_height) == (64, 1, 0.25, 0.65)
+    # Their head height is one in another body's frame: the face is looked for where this body has it.
+    assert (own.color_width, own.color_layers, own.variance, own.head_height) == (64, 1, 0.25, 0.0)
     assert (own.uniform, own.importance, own.rounds, own.perturb, own.face_every) == (24, 16, 2, True, 4)
     assert (made.pictures.wording, made.pictures.templates, made.pictures.light) == ("original", (), "harsh")
     assert made.pictures.backgrounds == ("white", "noise", "checker", "black")
@@ -96,7 +97,7 @@ def test_its_text_is_the_appearance_and_its_dead_keys_are_named(tmp_path):
     found = read_original(written(tmp_path, AVATAR))
     assert found.texts == {"appearance": "Iron Man"}
     assert "model.nerf" in found.dead
-    assert {"general.base_exp_dir", "train.pretrain", "train.val_freq", "model.neus_renderer.n_outside"} <= set(
+    assert {"general.base_exp_dir", "train.pretrain", "train.head_height", "model.neus_renderer.n_outside"} <= set(
         found.dead
     )
     assert not {key for key in found.dead if key.startswith(("clip.", "model.nerf."))}
