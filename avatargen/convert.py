@@ -1,7 +1,8 @@
 """Finished runs into other formats, and any motion onto a finished avatar; nothing is generated again."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from avatargen.core.config import apply_tree
 from avatargen.core.errors import BrokenFileError, InputError, UnsupportedFormatError
 from avatargen.core.finished import Finished, read_finished, read_motion
 from avatargen.core.parts import SMPL_JOINTS
-from avatargen.core.settings import Settings
+from avatargen.core.settings import Settings, VideoSettings
 from avatargen.core.values import Motion, RiggedMesh
 from avatargen.export import MOVING, STATIC, WRITERS, Content, encode_all, put_together
 from avatargen.export.blender import KINDS, blender_command, file_words
@@ -22,10 +23,11 @@ from avatargen.export.gltf import clip_names
 from avatargen.export.npz import encode_amass
 from avatargen.export.skeletons import bone_names
 from avatargen.export.still import fitted
+from avatargen.export.video import motion_video
 from avatargen.export.vrm import checked_meta
 from avatargen.pipeline import animated
 
-FORMATS = (*(suffix[1:] for suffix in WRITERS), "npz")
+FORMATS = (*(suffix[1:] for suffix in WRITERS), "npz", "mp4")
 """Everything a finished run can be converted to."""
 
 
@@ -160,7 +162,7 @@ def _checked(wish: Wish) -> Wish:
 
 
 def _write(finished: Finished, motions: Sequence[Motion], wish: Wish, folder: Path) -> list[Path]:
-    needy = [kind for kind in wish.formats if kind in (*MOVING, "npz")]
+    needy = [kind for kind in wish.formats if kind in (*MOVING, "npz", "mp4")]
     if needy and not motions:
         raise InputError(
             f"{finished.folder} has no motion, and {', '.join(needy)} hold nothing else\n"
@@ -178,7 +180,7 @@ def _write(finished: Finished, motions: Sequence[Motion], wish: Wish, folder: Pa
         ),
         ([k for k in wish.formats if k in ("vrm", "pc2")], ""),
         (
-            [k for k in wish.formats if k not in (*STATIC, "vrm", "pc2", "npz")],
+            [k for k in wish.formats if k not in (*STATIC, "vrm", "pc2", "npz", "mp4")],
             "" if wish.skeleton == "smpl" else f"-{wish.skeleton}",
         ),
     ):
@@ -197,6 +199,8 @@ def _write(finished: Finished, motions: Sequence[Motion], wish: Wish, folder: Pa
         files |= {folder / name: data for name, data in encode_all(content, kinds).items()}
     if "npz" in wish.formats:
         files |= {folder / name: data for name, data in _amass(finished, scaled, settings).items()}
+    if "mp4" in wish.formats:
+        files |= {folder / name: data for name, data in _films(finished, scaled, settings.video).items()}
     put_together(files)
     return list(files)
 
@@ -208,7 +212,20 @@ def _settings(finished: Finished) -> Settings:
     if not isinstance(tree, dict):
         raise BrokenFileError(f"{path} holds no settings")
     known = {name: tree[name] for name in ("body", "export") if name in tree}
+    sizes = {each.name for each in fields(VideoSettings)}
+    known["video"] = {key: value for key, value in tree.get("video", {}).items() if key in sizes}
     return apply_tree(Settings(), known, str(path))
+
+
+def _films(finished: Finished, motions: Sequence[Motion], video: VideoSettings) -> dict[str, bytes]:
+    """One film for each motion, as large and as fine as the run's own."""
+    words = file_words(clip_names(motions))
+    names = [f"avatar-{word}.mp4" for word in words] if len(motions) > 1 else ["avatar.mp4"]
+    films: dict[str, bytes] = {}
+    with tempfile.TemporaryDirectory(prefix="avatargen-film-") as folder:
+        for name, motion in zip(names, motions, strict=True):
+            films[name] = motion_video(finished.avatar, motion, Path(folder, name), video).read_bytes()
+    return films
 
 
 def _amass(finished: Finished, motions: Sequence[Motion], settings: Settings) -> dict[str, bytes]:

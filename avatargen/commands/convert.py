@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _FORMATS = """\
-formats: glb, gltf, vrm, obj, ply, stl, bvh, npz (AMASS), pc2 (vertex cache); through Blender: fbx, blend, usd, usdz,
-abc (Alembic). docs/formats.md says what each keeps.
+formats: glb, gltf, vrm, obj, ply, stl, bvh, npz (AMASS), pc2 (vertex cache), mp4 (film); through Blender: fbx,
+blend, usd, usdz, abc (Alembic). docs/formats.md says what each keeps.
 """
 
 

@@ -3,8 +3,10 @@
 import json
 import shutil
 import struct
+import subprocess
 from dataclasses import replace
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import trimesh
@@ -148,6 +150,22 @@ def test_several_motions_become_clips_and_each_moves_the_avatar_as_its_source_sa
             wanted = wanted - np.array([0, wanted[..., 1].min(), 0])
         # A BVH is scaled by the length of the legs, the others by the height of the pelvis.
         np.testing.assert_allclose(points, wanted, atol=2e-2 if name == "dance" else 1e-5)
+
+
+def test_films_of_several_motions_are_named_after_them_and_as_large_as_the_runs_own(copy, tmp_path):
+    record = json.loads((copy / "run.json").read_text())
+    record["settings"]["video"] |= {"width": 64, "height": 48, "supersample": 1, "of_another_version": 3}
+    write_json(copy / "run.json", record)
+    avatar = read_finished(copy).avatar
+    path = tmp_path / "one more.bvh"
+    path.write_bytes(encode_bvh(wiggle("more", 3, frames=6), avatar.skeleton))
+    files = animate_avatar(copy, [copy, path], Wish(formats=("mp4",)), tmp_path / "out")
+    assert [file.name for file in files] == ["avatar-punching.mp4", "avatar-one-more.mp4"]
+    for file, count in zip(files, (12, 6), strict=True):
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(file), "-f", "rawvideo"]
+        done = subprocess.run([*command, "-pix_fmt", "gray", "-"], capture_output=True, check=True)
+        frames = np.frombuffer(done.stdout, dtype=np.uint8).reshape(count, 48, 64).astype(int)
+        assert np.abs(frames[0] - frames[count // 2]).max() > 30
 
 
 @pytest.mark.parametrize(("lift", "stays"), [(0.1, False), (-0.1, False), (0.4, True)])

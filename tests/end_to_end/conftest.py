@@ -34,12 +34,12 @@ def cache(tmp_path_factory):
         yield folder
 
 
-def run(folder, seed=0, **changes):
+def run(folder, seed=0, more=(), **changes):
     from avatargen import generate
 
     texts = {"shape": "tall", "appearance": "Saitama", "motion": "punching"} | changes
     resume = texts.pop("resume", False)
-    settings = {"quality": "draft", "guidance": "embedded", "device": "cpu", "overrides": TINY}
+    settings = {"quality": "draft", "guidance": "embedded", "device": "cpu", "overrides": (*TINY, *more)}
     return generate(**texts, **settings, out=folder, seed=seed, resume=resume)
 
 

@@ -41,6 +41,17 @@ def tangents_of(mesh) -> list:
     ]
 
 
+def bind_pose_of(source: str) -> dict:
+    """Columns of the matrix that an FBX's bind pose gives each model, straight from the file's records."""
+    from io_scene_fbx import parse_fbx  # part of Blender
+
+    objects = next(part for part in parse_fbx.parse(source)[0].elems if part.id == b"Objects").elems
+    names = {part.props[0]: part.props[1].split(b"\0")[0].decode() for part in objects if part.id == b"Model"}
+    poses = [part for part in objects if part.id == b"Pose" and part.props[2] == b"BindPose"]
+    nodes = [{item.id: item.props[0] for item in node.elems} for node in poses[0].elems if node.id == b"PoseNode"]
+    return {names[node[b"Node"]]: list(node[b"Matrix"]) for node in nodes} if len(poses) == 1 else {}
+
+
 def main() -> None:
     job = json.loads(sys.argv[-1])
     scene = read(job["source"], job["fps"])
@@ -73,6 +84,7 @@ def main() -> None:
         "images": images,
         "base_color_images": links,
         "normal_images": bumps,
+        "bind_pose": bind_pose_of(job["source"]) if job["source"].endswith(".fbx") and armature else {},
         "tangents": tangents_of(mesh) if bumps else [],
         "modifiers": [m.type for m in mesh.modifiers],
         "groups": [g.name for g in mesh.vertex_groups],

@@ -40,6 +40,16 @@ def test_the_mesh_deforms_after_fbx_as_our_own_skinning_says(reimported, rigged_
         np.testing.assert_allclose(posed[row], lbs(rigged_tube, bend, frame)[source], atol=1e-4)
 
 
+@pytest.mark.blender
+def test_the_bind_pose_is_the_t_pose_with_frames_that_are_not_turned(reimported, rigged_tube):
+    matrices = {name: np.reshape(rows, (4, 4)).T for name, rows in reimported[1]["bind_pose"].items()}
+    skeleton = rigged_tube.skeleton
+    assert set(skeleton.names) < set(matrices)
+    for name, joint in zip(skeleton.names, skeleton.joints, strict=True):
+        np.testing.assert_allclose(matrices[name][:3, :3], np.eye(3), atol=1e-6)
+        np.testing.assert_allclose(matrices[name][:3, 3], joint, atol=1e-6)
+
+
 @pytest.fixture
 def nowhere(monkeypatch, tmp_path):
     for variable in ("AVATARGEN_BLENDER", "AVATARGEN_BLENDER_PYTHON"):
