@@ -279,6 +279,40 @@ def poses(studio: Studio, guidance, motions: Path, seed: int, actions: int = 50)
     return out
 
 
+def opposites(studio: Studio, guidance, motions: Path, seed: int, count: int = 60) -> dict[str, float]:
+    """What a first version has to tell: a punch from a wave, a red shirt from a blue one."""
+    data = read_motions(motions)
+    generator, draws = numpy_stream(seed, "bench/opposites"), stream(seed, "bench/opposites")
+    right = {"a person punching": 0, "a person waving": 0}
+    text = guidance.encode_text(list(right))
+    for index, said in enumerate(right):
+        word = {"punching": "punch", "waving": "wave"}[said.split()[-1]]
+        clips = [c for split in ("train", "val") for c in clips_of(data, split) if data.phrases[c][0].startswith(word)]
+        for _ in range(count):
+            clip = int(generator.choice(clips))
+            frame = data.axis_angle[int(generator.choice(central_frames(data, clip)))].copy()
+            with torch.no_grad():
+                rotations = matrix_from_axis_angle(torch.from_numpy(frame)[None])
+                posed = pose_body(studio.body, torch.zeros(1, 16), rotations)
+                center = (posed.vertices[0].amax(0) + posed.vertices[0].amin(0)) / 2
+                yaw = _heading(posed.joints[0])
+                views = orbit([yaw - 30.0, yaw, yaw + 30.0], 5.0, 4.4, center, 28, 128)
+                image = render_mesh(posed.vertices[0], studio.body.faces, views, studio.look, generator=draws)
+                scores = guidance.encode_image(image).mean(0) @ text.T
+            right[said] += int(int(scores.argmax()) == index)
+    shirts = guidance.encode_text(["a person in a red shirt", "a person in a blue shirt"])
+    told = 0
+    for index, name in enumerate(("red", "blue")):
+        for _ in range(count // 2):
+            rgb = tuple(int(c) for c in np.clip(np.array(BASIC[name]) + generator.integers(-25, 26, 3), 0, 255))
+            colors = studio.dressed(dict.fromkeys((*TOPS["shirt"], "shirt_front"), rgb))
+            with torch.no_grad():
+                scores = guidance.encode_image(one_view(studio, colors, draws)) @ shirts.T
+            told += int(int(scores.argmax()) == index)
+    found = {f"{said}, against the other": hits / count for said, hits in right.items()}
+    return found | {"red shirt against blue shirt": told / (count // 2 * 2)}
+
+
 def _heading(joints: Tensor) -> float:
     across = joints[1] - joints[2] + joints[16] - joints[17]
     return math.degrees(math.atan2(-float(across[2]), float(across[0])))
@@ -365,7 +399,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--motions", type=Path, help="the motion set, for the pose check")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--checks", default="all", help="comma list of: words retrieval shape pose paint odd speed")
+    parser.add_argument(
+        "--checks", default="all", help="of words,retrieval,shape,pose,opposites,paint,odd,speed"
+    )
     parser.add_argument("--requests", type=int, default=24)
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--seed", type=int, default=77)
@@ -381,6 +417,7 @@ def main() -> None:
         "retrieval": lambda: retrieval_and_binding(studio, guidance, 100, seed),
         "shape": lambda: shape_pairs(studio, guidance, seed),
         "pose": lambda: poses(studio, guidance, arguments.motions, seed) if arguments.motions else {},
+        "opposites": lambda: opposites(studio, guidance, arguments.motions, seed) if arguments.motions else {},
         "paint": lambda: paint(studio, guidance, arguments.requests, arguments.steps, seed, arguments.out),
         "odd": lambda: odd_words(studio, guidance, arguments.steps, seed, arguments.out),
         "words": lambda: unknown_words(guidance),
