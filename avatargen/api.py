@@ -69,6 +69,15 @@ _PACKAGES = (
 )
 
 
+@dataclass(frozen=True)
+class Costs:
+    """What each stage has cost so far."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_mb: dict[str, int] = field(default_factory=dict)
+    """The process's largest memory from its start to the end of the stage."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Result:
     """Everything one run made."""
@@ -162,7 +171,7 @@ def generate(
     if pictures is not None and looks is None:
         looks = Description(text="a person", source="the picture")
     folder = Path(out) if out is not None else Path("outputs") / slug(*texts.values(), given, *asked)
-    told, seconds = reporter or Silent(), {}
+    told, costs = reporter or Silent(), Costs()
     if foreign is not None and foreign.dead:
         told.note(f"{config}: without meaning here: {', '.join(foreign.dead)}")
     if folder.exists():
@@ -170,9 +179,9 @@ def generate(
             pass
     find_ffmpeg()
     # Names of bodies, models and devices are checked before the folder is made.
-    tools = _timed("load", seconds, lambda: load_tools(settings, told))
+    tools = _timed("load", costs, lambda: load_tools(settings, told))
     with locked(folder) as hold:
-        return _run(texts, looks, pictures, tools, quality, hold, resume, seconds)
+        return _run(texts, looks, pictures, tools, quality, hold, resume, costs)
 
 
 def _each_checked(motion: str | None) -> str | None:
@@ -197,7 +206,7 @@ def _run(
     quality: str,
     hold: Hold,
     resume: bool,
-    seconds: dict[str, float],
+    costs: Costs,
 ) -> Result:
     folder = hold.folder
     told, curves = Recording(tools.reporter), Curves()
@@ -214,7 +223,7 @@ def _run(
         key = cache_key(stage=name, base=base, inputs=inputs)
         value, stages[name] = _timed(
             name,
-            seconds,
+            costs,
             lambda: finished_stage(hold, name, key, resume=resume, make=make, pack=pack, unpack=unpack, reporter=told),
         )
         curves.update(kept_curves(folder / ".work" / f"{name}-curves.json", stages[name], told.take()))
@@ -263,15 +272,15 @@ def _run(
         more_motions=tuple(clips[1:]),
         levels=levels_of_detail(avatar, settings.mesh),
     )
-    files = _timed("export", seconds, lambda: pipeline.deliver(delivery, folder, tools))
+    files = _timed("export", costs, lambda: pipeline.deliver(delivery, folder, tools))
     hold.check()
     if shape.candidates:
         write_whole(folder / "shape_candidates.png", pipeline.candidates_picture(figure or "", shape, tools))
         files["shape_candidates.png"] = "the coarse body and its runners-up"
-    seconds["total"] = clock.seconds + seconds["load"]
+    costs.seconds["total"] = clock.seconds + costs.seconds["load"]
     files["report.html"] = "this run on one page, with the avatar in 3D; needs no network"
     files["run.json"] = "texts, settings, versions, timings, scores, licences"
-    record = _record(texts, looks, figure, tools, quality, shape, avatar, clip, files, seconds)
+    record = _record(texts, looks, figure, tools, quality, shape, avatar, clip, files, costs)
     record["evaluation"] = short_report(looks.text if looks else None, shape, avatar, clip, tools.body.to("cpu"))
     record["stages"], record["left_undone"] = stages, list(left())
     write_whole(folder / "report.html", run_page(folder, record, curves))
@@ -287,7 +296,7 @@ def _run(
         motion=clip,
         description=looks,
         files=files,
-        seconds=seconds,
+        seconds=costs.seconds,
     )
 
 
@@ -312,11 +321,19 @@ def _motion_stages(text: str | None, tools: Tools, told: Reporter) -> list[tuple
     return [(name, words, maker(words)) for name, words in zip(names, texts_of(text), strict=False)]
 
 
-def _timed(name: str, seconds: dict[str, float], work: Callable[[], T]) -> T:
+def _timed(name: str, costs: Costs, work: Callable[[], T]) -> T:
     clock = Stopwatch()
     value = work()
-    seconds[name] = clock.seconds
+    costs.seconds[name], costs.peak_mb[name] = clock.seconds, _peak_mb()
     return value
+
+
+def _peak_mb() -> int:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def _gpu_memory_mb(device: str) -> int | None:
+    return round(torch.cuda.max_memory_allocated() / 2**20) if device.startswith("cuda") else None
 
 
 def _base_key(tools: Tools) -> object:
@@ -335,7 +352,7 @@ def _record(
     avatar: RiggedMesh,
     motion: Motion | None,
     files: dict[str, str],
-    seconds: dict[str, float],
+    costs: Costs,
 ) -> dict[str, Any]:
     used = ["motion"] if motion is not None else []
     return {
@@ -369,8 +386,10 @@ def _record(
         "motion": None
         if motion is None
         else {"frames": len(motion.rotations), "fps": motion.fps, "seconds": len(motion.rotations) / motion.fps},
-        "seconds": {name: round(value, 2) for name, value in seconds.items()},
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "seconds": {name: round(value, 2) for name, value in costs.seconds.items()},
+        "peak_memory_mb": _peak_mb(),
+        "peak_memory_mb_after": costs.peak_mb,
+        "gpu_memory_mb": _gpu_memory_mb(tools.device),
         "device": tools.device,
         "machine": {"system": platform.system(), "processor": platform.machine(), "threads": torch.get_num_threads()},
         "versions": {"python": sys.version.split()[0], **_versions()},
