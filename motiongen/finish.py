@@ -8,10 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from avatargen.core.parts import SMPL_JOINTS
-from avatargen.core.rotations import matrix_from_6d, matrix_from_quat, quat_from_matrix, sixd_from_matrix
+from avatargen.core.rotations import matrix_from_quat, quat_from_matrix
 from avatargen.core.settings import MotionSettings
 from avatargen.core.values import Motion
 from motiongen.extend import extend
+from motiongen.liveliness import livelier, retimed
 from motiongen.loops import in_place, looped, middle_round
 from motiongen.motion_features import RATE, Clip, heading, yaw_matrix
 from motiongen.motion_vae import FRAMES, MotionVae
@@ -31,8 +32,9 @@ def finish_motion(
     delay: float = 0.0,
 ) -> Motion:
     """Decode a latent, `details` added to its rows, and finish it; see `delayed` and `finish_clip`."""
-    # A loop may take its cycle from anywhere in the window.
-    frames = FRAMES if settings.loop else min(round(settings.seconds * RATE), FRAMES)
+    # A loop may take its cycle from anywhere in the window, and a livelier motion needs more of it.
+    whole = settings.loop or settings.intensity > 1.0
+    frames = FRAMES if whole else min(round(settings.seconds * RATE), FRAMES)
     more = None if details is None else details[None]
     return finish_clip(delayed(vae.motion(latent[None], frames, more), delay), puppet, settings, name)
 
@@ -43,15 +45,7 @@ def delayed(clip: Clip, delay: float) -> Clip:
     times = torch.arange(frames, dtype=torch.float32)
     most = 0.25 * frames / torch.pi  # time never runs faster or slower than by a quarter
     times = times - max(-most, min(most, delay)) * torch.sin(torch.pi * times / (frames - 1))
-    low = times.floor().long().clamp(0, frames - 1)
-    high, share = (low + 1).clamp_max(frames - 1), (times - low)
-
-    def at(values: Tensor) -> Tensor:
-        part = share.view(1, -1, *[1] * (values.dim() - 2))
-        return values[:, low] + part * (values[:, high] - values[:, low])
-
-    rotations = matrix_from_6d(sixd_from_matrix(at(clip.rotations)))
-    return Clip(rotations=rotations, root=at(clip.root), contacts=at(clip.contacts))
+    return retimed(clip, times)
 
 
 def finish_clip(clip: Clip, puppet: Puppet, settings: MotionSettings, name: str) -> Motion:
@@ -61,6 +55,7 @@ def finish_clip(clip: Clip, puppet: Puppet, settings: MotionSettings, name: str)
     seam as anywhere else.
     """
     frames = round(settings.seconds * RATE)
+    clip = livelier(clip, settings.intensity)
     joints = puppet.joints[:24].double().numpy()
     if settings.loop:
         rounds, length = looped(clip, frames)

@@ -271,7 +271,7 @@ def _prior_draws(latents: Tensor, count: int, noise: torch.Generator) -> Tensor:
 @torch.no_grad()
 def _lively(vae: MotionVae, starts: Tensor, details: Tensor | None, settings: MotionSettings) -> Float[Tensor, " s"]:
     clip = vae.motion(starts, window(settings), details)
-    return settings.intensity * intensity(clip, vae.offsets)
+    return intensity(clip, vae.offsets)
 
 
 def _checked(settings: MotionSettings) -> MotionSettings:

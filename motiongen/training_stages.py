@@ -82,7 +82,7 @@ def _flow(out: Path, steps: int | None, seed: int, plot: Path | None, reporter: 
     curve = train_pose_flow(
         book, features, weights, steps=steps or FLOW_STEPS, seed=seed, checkpoint=checkpoint, reporter=reporter
     )
-    return _finished(weights, checkpoint, curve, FLOW_KEYS, "pose flow", plot)
+    return _finished(weights, checkpoint, curve, FLOW_KEYS[:1], "pose flow", plot)
 
 
 def _shipped_features(out: Path, reporter: Reporter) -> Path:

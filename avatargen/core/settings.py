@@ -326,9 +326,9 @@ class MotionSettings:
     pose_weight: float = 0.5
     """Pull of the candidate poses."""
     intensity: float = 1.0
-    """How lively: the target of the mean joint speed, as a multiple of the start's."""
+    """How lively: joints move this many times as fast, by swinging farther and sooner."""
     intensity_weight: float = 0.5
-    """Pull towards that speed."""
+    """Pull of the search towards the mean joint speed that each motion starts with."""
     guidance_weight: float = 0.05
     """Of one minus the cosine between pictures and text."""
     guidance_every: int = 5

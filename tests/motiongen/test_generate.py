@@ -76,6 +76,36 @@ def test_a_loop_is_as_long_as_asked(go):
     assert float(np.abs(motion.root_position[:, [0, 2]]).max()) < 0.5
 
 
+def test_a_delay_moves_the_middle_and_leaves_the_ends():
+    from motiongen.finish import delayed
+    from motiongen.motion_features import Clip
+
+    frames = 61
+    root = torch.arange(frames, dtype=torch.float32)[None, :, None].expand(1, frames, 3)
+    clip = Clip(rotations=torch.eye(3).expand(1, frames, 22, 3, 3), root=root, contacts=torch.zeros(1, frames, 2))
+    for delay in (4.0, -3.0, 100.0):
+        times = delayed(clip, delay).root[0, :, 0]
+        most = 0.25 * frames / np.pi
+        assert float(times[0]) == 0.0
+        assert float(times[-1]) == pytest.approx(60.0, abs=1e-4)
+        assert float(times[30]) == pytest.approx(30.0 - min(most, delay), abs=0.02)
+        assert float(times.diff().min()) > 0.7
+    torch.testing.assert_close(delayed(clip, 0.0).root, clip.root)
+
+
+def test_without_variety_seeds_start_alike_and_with_it_they_part(go, puppet):
+    joints = puppet.joints.double().numpy()[:24]
+
+    def apart(variety: float) -> float:
+        settings = replace(TINY, steps=0, prior_starts=0, variety=variety)
+        a, b = (go(seed=seed, settings=settings) for seed in (0, 1))
+        places = [positions_from_world(world_rotations(m.rotations), m.root_position, joints) for m in (a, b)]
+        return float(np.abs(places[0] - places[1]).max())
+
+    assert apart(0.0) < 1e-5
+    assert apart(0.8) > 0.02
+
+
 def test_several_motions_get_files_of_their_own():
     from pathlib import Path
 
