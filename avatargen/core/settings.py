@@ -129,6 +129,8 @@ class OriginalSettings:
     """Rounds in which they are added, each twice as sharp as the one before."""
     perturb: bool = True
     """Shift the even samples of each ray at random."""
+    gradient: str = "twice"
+    """twice | sweep: the distance's gradient from a second pass through the network, or in one sweep with the first."""
     max_rays: int = 12544
     """Rays per picture at most: pictures are as large as this allows."""
     silhouettes: bool = True

@@ -35,6 +35,7 @@ class Networks(nn.Module):
         )
         self.color = ColorNetwork(settings.width, settings.color_width, settings.color_layers, generator)
         self.log_sharpness = nn.Parameter(torch.tensor(10.0 * settings.variance))
+        self.gradient = settings.gradient
 
     @property
     def sharpness(self) -> Float[Tensor, ""]:
@@ -45,7 +46,12 @@ class Networks(nn.Module):
         self, points: Float[Tensor, "n 3"]
     ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"], Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
         """Distance, its gradient, style and reconstruction color at points of the unit frame; all differentiable."""
-        distance, feature, gradient = self.sdf.with_gradient(points)
+        if self.gradient == "twice" and torch.is_grad_enabled():
+            distance, feature = self.sdf(points)
+            free = points.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.sdf.distance(free).sum(), free, create_graph=True)
+        else:
+            distance, feature, gradient = self.sdf.with_gradient(points)
         style, base = self.color(points, gradient, feature)
         return distance, gradient, style, base
 

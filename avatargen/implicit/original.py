@@ -73,6 +73,8 @@ def check_original(settings: OriginalSettings) -> None:
     """
     if settings.template not in ("distance", "render"):
         raise ConfigError(f"implicit.original.template = {settings.template!r}: there are distance and render")
+    if settings.gradient not in ("twice", "sweep"):
+        raise ConfigError(f"implicit.original.gradient = {settings.gradient!r}: there are twice and sweep")
     if settings.importance and (settings.rounds < 1 or settings.importance % settings.rounds):
         raise ConfigError(
             f"implicit.original.importance = {settings.importance} cannot be spread over {settings.rounds} rounds"

@@ -182,6 +182,20 @@ def test_a_step_shows_a_lit_and_a_grey_picture_before_an_untouched_background(ta
     assert [len(shown) for shown in listener.shown] == [1]
 
 
+def test_one_sweep_gives_the_same_loss_and_gradients_as_the_originals_second_pass(taught):
+    learned, found = taught.field.learned, []
+    for way in ("twice", "sweep"):
+        learned.gradient = way
+        learned.zero_grad()
+        loss, _ = original.original_loss(taught, 0, stream(1, "step"))
+        loss.backward()
+        found.append((loss.detach(), [p.grad.clone() for p in learned.parameters()]))
+    learned.zero_grad()
+    torch.testing.assert_close(found[0][0], found[1][0], rtol=1e-4, atol=1e-5)
+    for twice, sweep in zip(found[0][1], found[1][1], strict=True):
+        torch.testing.assert_close(twice, sweep, rtol=1e-2, atol=1e-4 * float(twice.abs().max() + 1))
+
+
 def test_views_are_told_as_the_original_tells_them(body):
     listener = Listener()
     prepared(body, guidance=listener)
@@ -222,6 +236,7 @@ def test_the_same_seed_gives_the_same_avatar_and_going_on_equals_going_through(b
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"gradient": "thrice"}, "twice and sweep"),
         ({"template": "magic"}, "distance and render"),
         ({"importance": 30}, "cannot be spread over 4 rounds"),
         ({"skip": (9,)}, "layers 1 to 4"),
