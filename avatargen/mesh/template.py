@@ -1,7 +1,8 @@
 """The body's own mesh, moved onto a sculpted surface: clean edge loops, the body's UVs, joints and weights.
 
 Each vertex travels along its smooth normal to the nearest zero of the field, out or in. Where there is none that
-belongs to it (inside the mouth, behind the lids, between legs that have grown together) it moves as its neighbours do.
+belongs to it (inside the mouth, behind the lids, between legs that have grown together), or where ways that meet would
+squash a face, it moves as its neighbours do.
 """
 
 from collections.abc import Callable
@@ -27,6 +28,11 @@ _OFF = 0.0002
 _FACING = 0.3
 """Least cosine of the field's slope and the normal where a vertex arrives: it must not come to a far side."""
 _STEP = 0.002
+_LEAST_AREA = 0.2
+"""Of a face, over its own on the body; where ways along the normals squash it further they are evened out."""
+_SHORTER = 0.8
+_UNSQUASHING = 12
+"""Rounds of that at most."""
 
 
 def onto_surface(body: Mesh, sdf: Callable[[Tensor], Tensor], reach: float) -> Mesh:
@@ -41,12 +47,27 @@ def onto_surface(body: Mesh, sdf: Callable[[Tensor], Tensor], reach: float) -> M
     way, arrived = ways_to_surface(points, normals, sdf, reach)
     arrived &= np.abs(way) < free_ways(body, normals, np.sign(way)) + _OFF
     graph = edge_graph(body.faces.astype(np.int64), points)
-    # A piece of the mesh that arrives nowhere stays where it is.
-    insistence = np.where(arrived, np.inf, 1e-6)
     signed = np.stack([np.maximum(way, 0), np.maximum(-way, 0)], axis=1)  # evening out knows no negative values
-    outward, inward = even_out(np.where(arrived[:, None], signed, 0.0), graph, insistence).T
-    moved = points + (outward - inward)[:, None] * normals
+    moved, least = points, _LEAST_AREA * _areas(points, body.faces)
+    share = np.ones(len(points))
+    for _ in range(_UNSQUASHING):
+        # A piece of the mesh that arrives nowhere stays where it is.
+        insistence = np.where(arrived, np.inf, 1e-6)
+        outward, inward = even_out(np.where(arrived[:, None], signed, 0.0), graph, insistence).T
+        moved = points + (share * (outward - inward))[:, None] * normals
+        squashed = np.zeros(len(points), dtype=bool)
+        squashed[body.faces[_areas(moved, body.faces) < least]] = True
+        if not squashed.any():
+            break
+        # First as the neighbours do; where these too go too far for so narrow a fold, less far.
+        share[squashed & ~arrived] *= _SHORTER
+        arrived = arrived & ~squashed
     return Mesh(vertices=moved.astype(np.float32), faces=body.faces, uvs=body.uvs, uv_faces=body.uv_faces)
+
+
+def _areas(points: np.ndarray, faces: np.ndarray) -> Float[np.ndarray, " f"]:
+    a, b, c = (points[faces[:, corner]] for corner in range(3))
+    return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
 
 
 def ways_to_surface(

@@ -56,6 +56,30 @@ def test_what_has_no_surface_of_its_own_moves_with_its_neighbours():
     assert np.abs(radius - 0.32).max() < 2e-3
 
 
+def trough(radius=0.03, columns=25, rows=9):
+    """The inside of a gutter along z, 120 degrees wide, its normals meeting in the axis."""
+    angle, z = np.meshgrid(np.radians(np.linspace(-60, 60, columns)), np.linspace(0, 0.02, rows))
+    points = np.stack([radius * np.sin(angle), -radius * np.cos(angle), z], axis=-1).reshape(-1, 3)
+    corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).reshape(-1)
+    a, b, c, d = corner, corner + 1, corner + columns + 1, corner + columns
+    faces = np.concatenate([np.stack([a, d, c], 1), np.stack([a, c, b], 1)])
+    return Mesh(vertices=points.astype(np.float32), faces=faces)
+
+
+def test_ways_that_meet_squash_no_face(monkeypatch):
+    """Filled up to 4 mm below the axis, straight ways would leave 4/30 of the width at the bottom."""
+    mesh = trough()
+
+    def share(mesh=mesh):
+        moved = onto_surface(mesh, lambda points: points[:, 1] + 0.004, 0.09)
+        assert (moved.vertices[:, 1] > mesh.vertices[:, 1]).all()
+        return float((face_areas(moved) / face_areas(mesh)).min())
+
+    assert share() > 0.2
+    monkeypatch.setattr("avatargen.mesh.template._UNSQUASHING", 1)
+    assert share() == pytest.approx(4 / 30, rel=0.05)
+
+
 def test_a_vertex_does_not_pass_through_another_part():
     one = trimesh.creation.icosphere(3, 0.1)
     other = one.copy().apply_translation((0.21, 0, 0))
