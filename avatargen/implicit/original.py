@@ -45,6 +45,10 @@ _UNMASKED_SIZE = 113
 _FACE_DISTANCE, _FACE_DEPTH = 0.4, 0.3
 _SURE = 1e-3
 _MOST_TRIES = 50
+_LEAST = {
+    "width": 4, "layers": 1, "octaves": 0, "color_width": 1, "color_layers": 1, "uniform": 2, "importance": 0,
+    "max_rays": 64, "template_steps": 0, "template_rays": 2, "schedule": 1,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,6 +75,9 @@ def check_original(settings: OriginalSettings) -> None:
     Raises:
         ConfigError: with the key and what may stand there.
     """
+    for name, least in _LEAST.items():
+        if getattr(settings, name) < least:
+            raise ConfigError(f"implicit.original.{name} = {getattr(settings, name):g}: at least {least}")
     if settings.template not in ("distance", "render"):
         raise ConfigError(f"implicit.original.template = {settings.template!r}: there are distance and render")
     if settings.gradient not in ("twice", "sweep"):

@@ -236,6 +236,8 @@ def test_the_same_seed_gives_the_same_avatar_and_going_on_equals_going_through(b
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"width": -3}, "original.width = -3: at least 4"),
+        ({"max_rays": 0}, "at least 64"),
         ({"gradient": "thrice"}, "twice and sweep"),
         ({"template": "magic"}, "distance and render"),
         ({"importance": 30}, "cannot be spread over 4 rounds"),
