@@ -29,8 +29,8 @@ from avatargen.core.settings import Settings
 _ORIGINAL_PRESET = "presets/avatarclip.conf"
 QUALITIES = ("draft", "standard", "high")
 _INCLUDE = re.compile(r"^\s*include\s+(?:required\s*\(\s*)?(?:file\s*\(\s*)?\"([^\"]*)\"", re.MULTILINE)
-_UNQUOTED = re.compile(r"^(\s*(?:text|(?:face_|back_)?prompt)\s*[=:]\s*)([^\s\"{\[$][^\"\n]*?)\s*$", re.MULTILINE)
 _FOREIGN = re.compile(r"\binclude\s+(?:required\s*\(\s*)?(url|package|classpath)\s*\(")
+_UNQUOTED = re.compile(r"^(\s*(?:text|(?:face_|back_)?prompt)\s*[=:]\s*)([^\s\"{\[$][^\"\n]*?)\s*$", re.MULTILINE)
 _MAX_INCLUDES = 16
 _LONGEST = 1_000_000
 T = TypeVar("T")
