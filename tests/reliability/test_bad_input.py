@@ -68,7 +68,7 @@ def bvh_faults(good):
 
 
 def npz_faults():
-    """Ten broken AMASS archives by name."""
+    """Twelve broken AMASS archives by name."""
     poses, trans = np.zeros((5, 72)), np.zeros((5, 3))
     whole = npz(poses=poses, trans=trans, mocap_framerate=30.0)
     return {
@@ -82,7 +82,26 @@ def npz_faults():
         "nan": npz(poses=poses * np.nan, trans=trans, mocap_framerate=30.0),
         "short": npz(poses=poses, trans=trans[:2], mocap_framerate=30.0),
         "pickled": npz(poses=np.array([Trap()], dtype=object), trans=trans, mocap_framerate=30.0),
+        "locked": encrypted(whole),
+        "boundless": boundless(),
     }
+
+
+def encrypted(data):
+    """A zip archive that says of every entry that it needs a password; the fuzzer found it."""
+    changed = bytearray(data)
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = -1
+        while (at := data.find(mark, at + 1)) >= 0:
+            changed[at + flags] |= 1
+    return bytes(changed)
+
+
+def boundless():
+    """An array whose header promises more numbers than any memory holds."""
+    raw = io.BytesIO()
+    np.lib.format.write_array_header_1_0(raw, {"descr": "<f8", "fortran_order": False, "shape": (10**15, 66)})
+    return rewritten(npz(trans=np.zeros((5, 3))), "poses.npy", raw.getvalue())
 
 
 def rewritten(data, entry, content):
@@ -166,7 +185,10 @@ def state(root):
 
 
 BVH_FAULTS = ("cut", "headless", "frames", "endless", "nan", "word", "twice", "time", "channel", "unknown")
-NPZ_FAULTS = ("empty", "text", "cut", "poseless", "transless", "rateless", "narrow", "nan", "short", "pickled")
+NPZ_FAULTS = (
+    *("empty", "text", "cut", "poseless", "transless", "rateless", "narrow", "nan", "short", "pickled", "locked"),
+    "boundless",
+)
 RUN = ["--shape", "tall", "--guidance", "embedded", "--device", "cpu", "--quiet"]
 VOCABULARY = ["--set", "guidance.vocabulary=vocabulary.txt"]
 SETTINGS = {
