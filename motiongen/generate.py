@@ -45,6 +45,8 @@ from motiongen.replay import lost_details
 
 _PER_CLIP = 2
 _DELAY = 10.0
+_WORDLESS = 1.5
+_CALLED = 6.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -199,8 +201,8 @@ def find_motion(
         starts = torch.cat((starts, drawn))[: settings.starts]
         details = lost_details(models.vae, models.motions, rows)
         details = torch.cat((details, torch.zeros(len(drawn), *details.shape[1:])))[: settings.starts]
-        # A drawn start has no words: it counts as the last of the others.
-        floor = scores.min().expand(len(drawn)) if len(scores) else torch.zeros(len(drawn))
+        # A drawn start has no words: it has to look a good deal better than the last of those that have.
+        floor = (scores.min() - _WORDLESS).expand(len(drawn)) if len(scores) else torch.zeros(len(drawn))
         scores = torch.cat((scores, floor))[: settings.starts]
     goal = Goal(
         text=feature,
@@ -241,7 +243,9 @@ def choose_starts(
     motions = models.motions
     told = settings.phrase_weight * standard(phrase_scores(guidance, feature, motions, reporter))
     shared = word_scores(text, motions)
-    scores = (told + settings.word_weight * shared)[motions.clip]
+    # A clip that is called just what the text says is it, whatever else a model takes the words for (a bow of ribbon).
+    called = _CALLED * (shared > 0.999)
+    scores = (told + settings.word_weight * shared + called)[motions.clip]
     wanted = max(1, settings.starts - settings.prior_starts)
     short = rank_motions(scores, motions.clip, max(settings.shortlist, wanted), _PER_CLIP)
     poses = key_frames(models.vae, motions.latents[short], window(settings), 3)
