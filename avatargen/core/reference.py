@@ -18,6 +18,8 @@ def configuration_page() -> str:
         "with `--config FILE` that holds only what it changes. Unknown keys and wrong types are errors that name file",
         "and key.",
         "Quality presets are such files too: `confs/quality/draft.conf`, `standard.conf`, `high.conf`.",
+        "`--config presets/avatarclip.conf` is AvatarCLIP's own recipe; its own files can be given as they are, too",
+        "([guidance.md](guidance.md)).",
     ]
     _section(Settings(), lines, "")
     return "\n".join(lines) + "\n"
