@@ -220,13 +220,20 @@ def _run(
     base, stages = _base_key(tools), {}
 
     def kept(name: str, inputs: object, make: Callable[[], T], pack: Callable[[T], Stored], unpack: Any) -> T:
-        key = cache_key(stage=name, base=base, inputs=inputs)
+        key, path = cache_key(stage=name, base=base, inputs=inputs), folder / ".work" / f"{name}-curves.json"
+
+        def made() -> T:
+            value = make()
+            hold.check()
+            kept_curves(path, key, told.take())  # before the result, so that no kill comes between
+            return value
+
         value, stages[name] = _timed(
             name,
             costs,
-            lambda: finished_stage(hold, name, key, resume=resume, make=make, pack=pack, unpack=unpack, reporter=told),
+            lambda: finished_stage(hold, name, key, resume=resume, make=made, pack=pack, unpack=unpack, reporter=told),
         )
-        curves.update(kept_curves(folder / ".work" / f"{name}-curves.json", stages[name], told.take()))
+        curves.update(kept_curves(path, key, {}))
         return value
 
     figure = pipeline.figure_text(texts["shape"], looks.text if looks else None, tools)
