@@ -399,9 +399,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--motions", type=Path, help="the motion set, for the pose check")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument(
-        "--checks", default="all", help="of words,retrieval,shape,pose,opposites,paint,odd,speed"
-    )
+    parser.add_argument("--checks", default="all", help="of words,retrieval,shape,pose,opposites,paint,odd,speed")
     parser.add_argument("--requests", type=int, default=24)
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--seed", type=int, default=77)
