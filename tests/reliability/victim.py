@@ -126,4 +126,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # As a terminal has it: a job in the background of a script ignores Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main()

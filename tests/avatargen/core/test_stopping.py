@@ -8,6 +8,14 @@ from avatargen import cli
 from avatargen.core.stopping import StoppedError, give_up, leave, left, listening
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """Ctrl-C as a terminal has it: a job in the background of a script ignores it, and so would its tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_the_first_ctrl_c_is_a_wish_and_the_second_an_order(capfd):
     before = signal.getsignal(signal.SIGINT)
     with listening("stopping soon"):
@@ -57,3 +65,10 @@ def test_the_command_says_that_it_stopped_early_and_how_to_go_on(monkeypatch, ca
     assert "sculpting after 40 of 100 steps" in told.err
     assert "--resume" in told.err
     assert "torch" in sys.modules
+
+
+def test_who_was_started_deaf_stays_deaf():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with listening("never said"):
+        signal.raise_signal(signal.SIGINT)
+        assert not leave("anything")
