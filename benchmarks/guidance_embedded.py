@@ -22,7 +22,7 @@ from avatargen.body.open_body import load_open_body
 from avatargen.body.posing import pose_body
 from avatargen.core.rng import numpy_stream, stream
 from avatargen.core.rotations import matrix_from_axis_angle
-from avatargen.guidance.embedded.colors import lab_from_srgb
+from avatargen.evaluate.colors import BASIC, nearest_basic
 from avatargen.guidance.embedded.model import load_embedded
 from avatargen.guidance.embedded.slots import SLOTS
 from avatargen.guidance.losses import similarity_loss
@@ -35,11 +35,6 @@ from avatargen.training.motions import central_frames, clips_of, read_motions
 from avatargen.training.slot_labels import face_slots
 from avatargen.training.traits import traits_of
 
-BASIC = {
-    "red": (204, 20, 20), "orange": (240, 120, 16), "yellow": (245, 215, 20), "green": (20, 140, 45),
-    "blue": (25, 70, 205), "purple": (115, 25, 160), "pink": (240, 115, 170), "brown": (110, 65, 32),
-    "black": (16, 16, 18), "white": (245, 245, 245), "grey": (128, 128, 128),
-}  # fmt: skip
 ODD = {
     "scarlet": "red", "crimson": "red", "navy": "blue", "emerald": "green", "teal": "green", "beige": "brown",
     "maroon": "red", "lavender": "purple",
@@ -150,12 +145,6 @@ class Studio:
         return image
 
 
-def nearest_basic(rgb: Tensor) -> str:
-    lab = lab_from_srgb(rgb[None])
-    table = lab_from_srgb(torch.tensor(list(BASIC.values())) / 255)
-    return list(BASIC)[int((lab - table).norm(dim=1).argmin())]
-
-
 def outfit(
     generator: np.random.Generator, names: list[str], extras: float = 0.5
 ) -> tuple[str, dict[str, tuple[int, int, int]], dict]:
@@ -248,6 +237,18 @@ def shape_pairs(studio: Studio, guidance, seed: int, bodies: int = 60) -> dict[s
     return out
 
 
+@torch.no_grad()
+def pose_feature(studio: Studio, guidance, frame: np.ndarray, draws: torch.Generator) -> Tensor:
+    """Mean feature of the plain body in a pose [24, 3], from three sides of where it looks."""
+    rotations = matrix_from_axis_angle(torch.from_numpy(frame.copy())[None])
+    posed = pose_body(studio.body, torch.zeros(1, 16), rotations)
+    center = (posed.vertices[0].amax(0) + posed.vertices[0].amin(0)) / 2
+    yaw = _heading(posed.joints[0])
+    views = orbit([yaw - 30.0, yaw, yaw + 30.0], 5.0, 4.4, center, 28, 128)
+    image = render_mesh(posed.vertices[0], studio.body.faces, views, studio.look, generator=draws)
+    return guidance.encode_image(image).mean(0)
+
+
 def poses(studio: Studio, guidance, motions: Path, seed: int, actions: int = 50) -> dict[str, float]:
     data = read_motions(motions)
     generator, draws = numpy_stream(seed, "bench/poses"), stream(seed, "bench/poses")
@@ -263,15 +264,7 @@ def poses(studio: Studio, guidance, motions: Path, seed: int, actions: int = 50)
             for _ in range(3):
                 clip = int(generator.choice(clips))
                 frame = data.axis_angle[int(generator.choice(central_frames(data, clip)))]
-                frame = frame.copy()
-                rotations = matrix_from_axis_angle(torch.from_numpy(frame)[None])
-                with torch.no_grad():
-                    posed = pose_body(studio.body, torch.zeros(1, 16), rotations)
-                    center = (posed.vertices[0].amax(0) + posed.vertices[0].amin(0)) / 2
-                    yaw = _heading(posed.joints[0])
-                    views = orbit([yaw - 30.0, yaw, yaw + 30.0], 5.0, 4.4, center, 28, 128)
-                    image = render_mesh(posed.vertices[0], studio.body.faces, views, studio.look, generator=draws)
-                    scores = guidance.encode_image(image).mean(0) @ text.T
+                scores = pose_feature(studio, guidance, frame, draws) @ text.T
                 rank = int((scores > scores[labels.index(label)]).sum())
                 first, fifth, total = first + (rank == 0), fifth + (rank < 5), total + 1
         out[f"pose of {len(labels)} actions, {split} clips, top-1"] = first / total
@@ -290,15 +283,8 @@ def opposites(studio: Studio, guidance, motions: Path, seed: int, count: int = 6
         clips = [c for split in ("train", "val") for c in clips_of(data, split) if data.phrases[c][0].startswith(word)]
         for _ in range(count):
             clip = int(generator.choice(clips))
-            frame = data.axis_angle[int(generator.choice(central_frames(data, clip)))].copy()
-            with torch.no_grad():
-                rotations = matrix_from_axis_angle(torch.from_numpy(frame)[None])
-                posed = pose_body(studio.body, torch.zeros(1, 16), rotations)
-                center = (posed.vertices[0].amax(0) + posed.vertices[0].amin(0)) / 2
-                yaw = _heading(posed.joints[0])
-                views = orbit([yaw - 30.0, yaw, yaw + 30.0], 5.0, 4.4, center, 28, 128)
-                image = render_mesh(posed.vertices[0], studio.body.faces, views, studio.look, generator=draws)
-                scores = guidance.encode_image(image).mean(0) @ text.T
+            frame = data.axis_angle[int(generator.choice(central_frames(data, clip)))]
+            scores = pose_feature(studio, guidance, frame, draws) @ text.T
             right[said] += int(int(scores.argmax()) == index)
     shirts = guidance.encode_text(["a person in a red shirt", "a person in a blue shirt"])
     told = 0
@@ -333,7 +319,7 @@ def paint(studio: Studio, guidance, requests: int, steps: int, seed: int, out: P
             slots = tuple(s for s in tables[garment] if s not in done)
             done |= set(slots)
             if slots:
-                got = nearest_basic(colors[studio.of(slots)].mean(0))
+                got = nearest_basic(colors[studio.of(slots)].mean(0).numpy())
                 right, total = right + (got == color), total + 1
         named = {*done, "shirt_front", "belt"}
         free = studio.of(tuple(s for s in SLOTS if s not in named))
@@ -348,7 +334,7 @@ def paint(studio: Studio, guidance, requests: int, steps: int, seed: int, out: P
     }
     hero = studio.paint(guidance, SAITAMA, steps, seed)
     for part, slots in MEASURED.items():
-        figures[f"Saitama: {part} is {nearest_basic(hero[studio.of(slots)].mean(0))}"] = 1.0
+        figures[f"Saitama: {part} is {nearest_basic(hero[studio.of(slots)].mean(0).numpy())}"] = 1.0
     sheets.insert(0, studio.sheet(hero, SAITAMA))
     save_sheet(sheets, out / "paint.png")
     return figures
@@ -358,7 +344,7 @@ def odd_words(studio: Studio, guidance, steps: int, seed: int, out: Path) -> dic
     right, sheets = 0, []
     for i, (word, basic) in enumerate(ODD.items()):
         colors = studio.paint(guidance, f"a person in a {word} shirt", steps, seed + i)
-        got = nearest_basic(colors[studio.of(("chest", "belly"))].mean(0))
+        got = nearest_basic(colors[studio.of(("chest", "belly"))].mean(0).numpy())
         right += got == basic
         sheets.append(studio.sheet(colors, f"a {word} shirt -> {got}"))
     save_sheet(sheets, out / "words.png")

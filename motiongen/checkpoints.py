@@ -15,17 +15,7 @@ import torch
 from torch import Tensor
 
 from avatargen.core.errors import BrokenFileError
-
-_DTYPES = {
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "DoubleStorage": torch.float64,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-}
+from avatargen.guidance.weights import STORAGE_DTYPES
 
 
 class _Empty(dict):
@@ -71,8 +61,8 @@ class _Reader(pickle.Unpickler):
                 return _rebuild
             case "torch._utils", "_rebuild_parameter":
                 return _first
-            case "torch", name if name in _DTYPES:
-                return _DTYPES[name]
+            case "torch", name if name in STORAGE_DTYPES:
+                return STORAGE_DTYPES[name]
             case _:
                 return _Empty
 

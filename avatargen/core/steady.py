@@ -40,6 +40,24 @@ class LossWatch:
         return len(self._sound) >= _ENOUGH and abs(loss) > _EXPLOSION * median(self._sound) + 1e-6
 
 
+def sound_step(optimizer: torch.optim.Optimizer, loss: Float[Tensor, ""]) -> float:
+    """One step down `loss`, and its value; no step and a value that is not finite where it or a gradient is not."""
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        return value
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    if not _finite_gradients(optimizer):
+        return math.nan
+    optimizer.step()
+    return value
+
+
+def _finite_gradients(optimizer: torch.optim.Optimizer) -> bool:
+    grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    return all(bool(torch.isfinite(grad).all()) for grad in grads)
+
+
 class SafeSteps:
     """Steps of an optimiser that are taken back where they lead nowhere: for a few small tensors, on the CPU."""
 
@@ -58,8 +76,7 @@ class SafeSteps:
         self._optimizer.zero_grad()
         if self._watch.sound(float(loss.detach())):
             loss.backward()
-            grads = [p.grad for p in self._parameters() if p.grad is not None]
-            if all(bool(torch.isfinite(grad).all()) for grad in grads):
+            if _finite_gradients(self._optimizer):
                 self._good = self._state()
                 self._optimizer.step()
                 return True

@@ -18,7 +18,7 @@ from torch import Tensor
 from avatargen.core.errors import BrokenFileError, MissingAssetError
 from avatargen.core.files import load_tensors
 
-_DTYPES = {
+STORAGE_DTYPES = {
     "FloatStorage": torch.float32,
     "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16,
@@ -119,8 +119,8 @@ class _Reader(pickle.Unpickler):
             return _HARMLESS[module_name, global_name]
         if module_name.split(".")[0] == "__torch__":
             return _Node
-        if module_name == "torch" and global_name in _DTYPES:
-            return _DTYPES[global_name]
+        if module_name == "torch" and global_name in STORAGE_DTYPES:
+            return STORAGE_DTYPES[global_name]
         raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}, which is not a tensor")
 
     def persistent_load(self, pid: object) -> Tensor:

@@ -22,7 +22,7 @@ from avatargen.core.parts import PARTS
 from avatargen.core.progress import Reporter, Silent, Stopwatch, stage
 from avatargen.core.rng import stream
 from avatargen.core.settings import ImplicitSettings
-from avatargen.core.steady import LossWatch
+from avatargen.core.steady import LossWatch, sound_step
 from avatargen.core.stopping import leave
 from avatargen.guidance.augment import random_maps, warp
 from avatargen.guidance.losses import direction_loss, negative_loss
@@ -151,27 +151,39 @@ def fit_avatar(
     scene = prepare(description, body, betas, guidance, settings, pictures)
     learned = scene.field.learned
     progress = Progress(learned=learned, optimizer=_optimizer(scene), generator=stream(seed, "implicit.fit"))
-    key = cache_key(
-        version=_VERSION, description=description, body=body.version, guidance=guidance.version, seed=seed,
-        settings=settings, betas=[round(float(b), 6) for b in betas], asked=scene.words.digest() if pictures else "",
-    )  # fmt: skip
+    asked = scene.words.digest() if pictures else ""
+    key = fit_key(_VERSION, description, body, betas, guidance, settings, seed, asked)
     if checkpoint is not None and resume(checkpoint, progress, key):
         reporter.note(f"continuing at step {progress.step} of {settings.steps}")
-    with stage(reporter, "sculpting", settings.steps):
-        if progress.step:
-            reporter.step(progress.step)
-        run_steps(
-            settings,
-            progress,
-            lambda share: _set_rates(scene, progress, share),
-            lambda: _step(scene, progress),
-            reporter,
-            checkpoint,
-            key,
-        )
+    run_steps(
+        settings,
+        progress,
+        lambda share: _set_rates(scene, progress, share),
+        lambda: _step(scene, progress),
+        reporter,
+        checkpoint,
+        key,
+    )
     if checkpoint is not None:
         save(checkpoint, progress, key)
     return scene.field.with_relief(settings.relief)
+
+
+def fit_key(
+    version: int,
+    description: str,
+    body: BodyModel,
+    betas: Float[Tensor, " n"],
+    guidance: Guidance,
+    settings: ImplicitSettings,
+    seed: int,
+    asked: str = "",
+) -> str:
+    """Names what is being optimised, so that a checkpoint of something else is not taken for it."""
+    return cache_key(
+        version=version, description=description, body=body.version, guidance=guidance.version, seed=seed,
+        settings=settings, betas=[round(float(b), 6) for b in betas], asked=asked,
+    )  # fmt: skip
 
 
 def run_steps(
@@ -195,31 +207,36 @@ def run_steps(
         key: names what is being optimised, for that file.
     """
     clock, memory, watch = Stopwatch(), Memory(progress), LossWatch()
-    while progress.step < settings.steps and not leave(f"sculpting after {progress.step} of {settings.steps} steps"):
-        share = progress.step / settings.steps
-        if settings.minutes > 0:
-            share = max(share, clock.seconds / (60.0 * settings.minutes))
-            if share >= 1.0:
-                reporter.note(f"time is up after {progress.step} of {settings.steps} steps")
-                break
-        set_rates(share)
-        if progress.step % _KEEP_EVERY == 0:
-            memory.propose()
-        loss, score = step()
-        if not watch.sound(loss):
-            memory.restore(0.5 * progress.rate)
-            if watch.hopeless:
-                reporter.note("the optimisation keeps failing; its last good state is used")
-                break
-            reporter.note(
-                f"the loss of step {progress.step + 1} is {loss:.3g}: back to a good state, on at half the rate"
-            )
-            continue
-        memory.confirm()
-        progress.step += 1
-        reporter.step(loss=loss, score=score)
-        if checkpoint is not None and settings.checkpoint_every and progress.step % settings.checkpoint_every == 0:
-            save(checkpoint, progress, key)
+    with stage(reporter, "sculpting", settings.steps):
+        if progress.step:
+            reporter.step(progress.step)
+        while progress.step < settings.steps and not leave(
+            f"sculpting after {progress.step} of {settings.steps} steps"
+        ):
+            share = progress.step / settings.steps
+            if settings.minutes > 0:
+                share = max(share, clock.seconds / (60.0 * settings.minutes))
+                if share >= 1.0:
+                    reporter.note(f"time is up after {progress.step} of {settings.steps} steps")
+                    break
+            set_rates(share)
+            if progress.step % _KEEP_EVERY == 0:
+                memory.propose()
+            loss, score = step()
+            if not watch.sound(loss):
+                memory.restore(0.5 * progress.rate)
+                if watch.hopeless:
+                    reporter.note("the optimisation keeps failing; its last good state is used")
+                    break
+                reporter.note(
+                    f"the loss of step {progress.step + 1} is {loss:.3g}: back to a good state, on at half the rate"
+                )
+                continue
+            memory.confirm()
+            progress.step += 1
+            reporter.step(loss=loss, score=score)
+            if checkpoint is not None and settings.checkpoint_every and progress.step % settings.checkpoint_every == 0:
+                save(checkpoint, progress, key)
 
 
 def _optimizer(scene: Scene) -> torch.optim.Adam:
@@ -246,16 +263,10 @@ def _set_rates(scene: Scene, progress: Progress, share: float) -> None:
 
 
 def _step(scene: Scene, progress: Progress) -> tuple[float, float]:
-    progress.optimizer.zero_grad(set_to_none=True)
     loss, score = step_loss(scene, progress.step, progress.generator)
-    value = float(loss.detach())
+    value = sound_step(progress.optimizer, loss)
     if not math.isfinite(value):
         return value, score
-    loss.backward()
-    grads = [p.grad for p in scene.field.learned.parameters() if p.grad is not None]
-    if not all(bool(torch.isfinite(grad).all()) for grad in grads):
-        return math.nan, score
-    progress.optimizer.step()
     with torch.no_grad():
         learned = scene.field.learned
         learned.growth[0], learned.features[0] = 0.0, 0.0

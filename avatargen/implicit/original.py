@@ -17,17 +17,17 @@ from torch.nn.functional import binary_cross_entropy, interpolate, max_pool2d
 
 from avatargen.body.model import BodyModel
 from avatargen.core.errors import ConfigError
-from avatargen.core.files import cache_key
 from avatargen.core.parts import SMPL_JOINTS
-from avatargen.core.progress import Reporter, Silent, stage
+from avatargen.core.progress import Reporter, Silent
 from avatargen.core.rng import stream
 from avatargen.core.settings import ImplicitSettings, OriginalSettings
+from avatargen.core.steady import sound_step
 from avatargen.guidance.augment import random_maps, warp
 from avatargen.guidance.losses import negative_loss
 from avatargen.guidance.model import Guidance
 from avatargen.implicit.checkpoint import Progress, resume
 from avatargen.implicit.checkpoint import save as save_checkpoint
-from avatargen.implicit.fit import run_steps
+from avatargen.implicit.fit import fit_key, run_steps
 from avatargen.implicit.network_field import NetworkField, build_network_field
 from avatargen.implicit.neus import Rendered, render_rays, sample_depths
 from avatargen.implicit.shown import backdrops, check_pictures
@@ -149,26 +149,21 @@ def fit_original(
         optimizer=torch.optim.Adam(learned.parameters(), lr=own.rate),
         generator=stream(seed, "implicit.original"),
     )
-    key = cache_key(
-        version=_VERSION, description=description, body=body.version, guidance=guidance.version, seed=seed,
-        settings=settings, betas=[round(float(b), 6) for b in betas], asked=scene.words.digest() if pictures else "",
-    )  # fmt: skip
+    asked = scene.words.digest() if pictures else ""
+    key = fit_key(_VERSION, description, body, betas, guidance, settings, seed, asked)
     if checkpoint is not None and resume(checkpoint, progress, key):
         reporter.note(f"continuing at step {progress.step} of {settings.steps}")
     else:
         fit_template(scene.field, settings, stream(seed, "implicit.template"), reporter)
-    with stage(reporter, "sculpting", settings.steps):
-        if progress.step:
-            reporter.step(progress.step)
-        run_steps(
-            settings,
-            progress,
-            lambda _share: _set_rates(own, progress),
-            lambda: _step(scene, progress),
-            reporter,
-            checkpoint,
-            key,
-        )
+    run_steps(
+        settings,
+        progress,
+        lambda _share: _set_rates(own, progress),
+        lambda: _step(scene, progress),
+        reporter,
+        checkpoint,
+        key,
+    )
     if checkpoint is not None:
         save_checkpoint(checkpoint, progress, key)
     return scene.field
@@ -181,17 +176,8 @@ def _set_rates(settings: OriginalSettings, progress: Progress) -> None:
 
 
 def _step(scene: OriginalScene, progress: Progress) -> tuple[float, float]:
-    progress.optimizer.zero_grad(set_to_none=True)
     loss, score = original_loss(scene, progress.step, progress.generator)
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        return value, score
-    loss.backward()
-    grads = [p.grad for p in scene.field.learned.parameters() if p.grad is not None]
-    if not all(bool(torch.isfinite(grad).all()) for grad in grads):
-        return math.nan, score
-    progress.optimizer.step()
-    return value, score
+    return sound_step(progress.optimizer, loss), score
 
 
 def step_camera(
