@@ -1,13 +1,16 @@
 """Does a process that makes many characters grow?
 
-Usage: python benchmarks/soak.py [--runs 50] [--quality draft] [--set KEY=VALUE ...] [--out FOLDER] [--json out.json]
+Usage: python benchmarks/soak.py [--runs 50] [--quality draft] [--set KEY=VALUE ...] [--texts prompts.csv] [--out FOLDER] [--json o.json]
 
 Makes characters one after the other in one process, each with other texts and another seed, and reads the resident size
 after each (Linux, /proc). The first runs fill caches; growth counts from the fifth on. Exit code 1 where it is more
-than 200 MB. Fifty draft runs take about an hour on two cores; `--set implicit.steps=3` and the like make them quick.
+than 200 MB. Fifty draft runs take about two hours of one core; `--set implicit.steps=3` and the like make them quick.
+`--texts FILE` (columns kind, text; kinds shape, appearance, name, motion) makes the file's characters instead: its
+appearances and then its names, each with the next of its shapes and motions; with `--out` they are there to look at.
 """
 
 import argparse
+import csv
 import gc
 import json
 import platform
@@ -26,6 +29,16 @@ MOTIONS = ("punching", "waving", "jumping", None)
 WARM_UP, MOST_MB = 5, 200.0
 
 
+def texts_of(path: Path | None) -> tuple[tuple, tuple, tuple]:
+    if path is None:
+        return SHAPES, LOOKS, MOTIONS
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    kinds = {kind: tuple(row["text"] for row in rows if row["kind"] == kind) for kind in {row["kind"] for row in rows}}
+    looks = kinds.get("appearance", ()) + kinds.get("name", ())
+    return kinds.get("shape") or SHAPES, looks or LOOKS, kinds.get("motion") or MOTIONS
+
+
 def resident_mb() -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
@@ -36,17 +49,19 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--quality", default="draft")
     parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--texts", type=Path, help="a CSV of texts to make")
     parser.add_argument("--out", type=Path, help="keep the runs here")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
+    shapes, looks, motions = texts_of(asked.texts)
     sizes, seconds = [], []
     for number in range(asked.runs):
         folder = asked.out / f"{number:03d}" if asked.out else Path(tempfile.mkdtemp(prefix="soak"))
         begun = time.perf_counter()
         generate(
-            SHAPES[number % len(SHAPES)],
-            LOOKS[number % len(LOOKS)],
-            MOTIONS[number % len(MOTIONS)],
+            shapes[number % len(shapes)],
+            looks[number % len(looks)],
+            motions[number % len(motions)],
             quality=asked.quality,
             seed=number,
             out=folder,
