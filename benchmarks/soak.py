@@ -1,6 +1,6 @@
 """Does a process that makes many characters grow?
 
-Usage: python benchmarks/soak.py [--runs 50] [--quality draft] [--set KEY=VALUE ...] [--texts prompts.csv] [--out FOLDER] [--json o.json]
+Usage: python benchmarks/soak.py [--runs N] [--quality draft] [--set KEY=VALUE ...] [--texts CSV] [--out DIR] [--json F]
 
 Makes characters one after the other in one process, each with other texts and another seed, and reads the resident size
 after each (Linux, /proc). The first runs fill caches; growth counts from the fifth on. Exit code 1 where it is more
