@@ -8,12 +8,9 @@ result.avatar.mesh     # vertices, faces, uvs, texture
 
 import dataclasses
 import itertools
-import platform
 import resource
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +20,7 @@ import avatargen
 from avatargen import pipeline
 from avatargen.body.controls import asked_of, controls_of
 from avatargen.body.posing import shape_body
+from avatargen.core import here
 from avatargen.core.characters import Description, describe
 from avatargen.core.config import load_settings, read_original, to_tree
 from avatargen.core.curves import Curves, Recording, kept_curves
@@ -56,17 +54,6 @@ from avatargen.mesh.levels import levels_of_detail
 from avatargen.pipeline import Tools, load_tools
 
 T = TypeVar("T")
-_PACKAGES = (
-    "torch",
-    "numpy",
-    "scipy",
-    "trimesh",
-    "scikit-image",
-    "embreex",
-    "xatlas",
-    "fast-simplification",
-    "imageio",
-)
 
 
 @dataclass(frozen=True)
@@ -398,8 +385,8 @@ def _record(
         "peak_memory_mb_after": costs.peak_mb,
         "gpu_memory_mb": _gpu_memory_mb(tools.device),
         "device": tools.device,
-        "machine": {"system": platform.system(), "processor": platform.machine(), "threads": torch.get_num_threads()},
-        "versions": {"python": sys.version.split()[0], **_versions()},
+        "machine": here.machine(),
+        "versions": here.versions(),
         "licences": pipeline.licences(tools, used),
         "settings": to_tree(tools.settings),
         "files": files,
@@ -412,13 +399,3 @@ def _reached(shape: Shape, tools: Tools) -> dict[str, float]:
 
 def _appearance_score(looks: Description | None, avatar: RiggedMesh, tools: Tools) -> dict[str, float] | None:
     return None if looks is None else pipeline.appearance_score(looks.text, avatar, tools)
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found

@@ -7,18 +7,17 @@ report = evaluate_runs(["outputs/tall-saitama-punching"], out="report")
 import base64
 import io
 import json
-import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 
 from avatargen.body.load import load_body_model
 from avatargen.body.model import BodyModel
+from avatargen.core import here
 from avatargen.core.config import apply_tree
 from avatargen.core.errors import InputError
 from avatargen.core.files import write_whole
@@ -75,7 +74,8 @@ def evaluate_runs(
         told.note("no model that did not guide is here; avatargen models fetch clip:ViT-B/32, or --judge NAME")
     record = {
         "avatargen": VERSION,
-        "machine": {"system": platform.system(), "processor": platform.machine(), "threads": torch.get_num_threads()},
+        "machine": here.machine(),
+        "versions": here.versions(),
         "summary": summary(reports),
         "diversity": diversity(finished),
         "runs": reports,
