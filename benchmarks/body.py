@@ -11,11 +11,8 @@ only: from /proc, because `ru_maxrss` of a new process starts at its parent's si
 
 import argparse
 import gc
-import json
 import multiprocessing
-import platform
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import smplx
 import torch
+from record import save, told
 from smplx.utils import Struct
 
 from avatargen.body.load import load_body_model
@@ -137,8 +135,6 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    versions = {"torch": torch.__version__, "smplx": version("smplx"), "numpy": np.__version__}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_file(folder)
@@ -147,7 +143,7 @@ def main() -> None:
         del far
         seconds = {what: times(what, folder, args.batch, args.repeats) for what in WORK}
         grown = {what: memory(what, folder, args.batch, args.threads) for what in WORK}
-    print(f"{args.batch} bodies, {args.threads} threads, {platform.machine()}, {versions}, commit {commit}")
+    print(f"{args.batch} bodies, smplx {version('smplx')}, {told()}")
     print(f"{'':22}{'':18}{'time':>10}{'ratio':>8}{'memory':>11}{'ratio':>8}{'apart':>11}")
     for what in WORK:
         for one, gap in zip(CONTESTANTS, apart, strict=True):
@@ -156,18 +152,13 @@ def main() -> None:
                 f"{what:22}{one:18}{1000 * seconds[what][one]:7.0f} ms{time_ratio:8.2f}"
                 f"{grown[what][one]:8.0f} MB{memory_ratio:8.2f}{gap:9.1e} m"
             )
-    if args.json:
-        record = {
-            "commit": commit,
-            "machine": {"processor": platform.machine(), "system": platform.system()},
-            "versions": versions,
-            "arguments": {"batch": args.batch, "threads": args.threads, "repeats": args.repeats},
-            "baseline": "smplx",
-            "seconds": seconds,
-            "memory_mb": grown,
-            "largest_distance_to_smplx_m": dict(zip(CONTESTANTS, apart, strict=True)),
-        }
-        args.json.write_text(json.dumps(record, indent=2) + "\n")
+    figures = {
+        "baseline": f"smplx {version('smplx')}",
+        "seconds": seconds,
+        "memory_mb": grown,
+        "largest_distance_to_smplx_m": dict(zip(CONTESTANTS, apart, strict=True)),
+    }
+    save(args.json, figures, args)
 
 
 if __name__ == "__main__":

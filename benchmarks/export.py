@@ -7,10 +7,7 @@ frame. Bar: the film in at most 60 s on two cores. A machine that does other wor
 """
 
 import argparse
-import json
 import os
-import platform
-import subprocess
 import tempfile
 import time
 from dataclasses import replace
@@ -18,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from record import save, told
 
 from avatargen.convert import FORMATS, Wish, convert_run
 from avatargen.core.errors import AvatarGenError
@@ -29,22 +27,6 @@ from avatargen.export.video import motion_video
 from avatargen.pipeline import animated
 
 BAR_S = 60.0
-
-
-def machine(cores):
-    try:
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-        version = commit.stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        version = "unknown"
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": cores,
-        "load": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "commit": version,
-    }
 
 
 def timed(work):
@@ -79,13 +61,12 @@ def main():
     finished = read_finished(args.run)
     mesh = finished.avatar.mesh
     record = {
-        "machine": machine(args.cores),
         "faces": len(mesh.faces),
         "texture": 0 if mesh.texture is None else mesh.texture.shape[0],
         "frames": 0 if finished.motion is None else len(finished.motion.rotations),
         "exports": {},
     }
-    print(json.dumps({key: value for key, value in record.items() if key != "exports"}))
+    print(f"{record['faces']} faces, texture {record['texture']}, {record['frames']} frames, {told()}")
     print(f"{'what':<26}{'seconds':>9}{'processor':>11}{'megabytes':>11}")
 
     def note(what, wall, spent, size):
@@ -111,8 +92,7 @@ def main():
             still = replace(motion, rotations=motion.rotations[:1], root_position=motion.root_position[:1])
             _, wall, spent = timed(lambda: condition_maps(finished.avatar, still, maps, sizes, Silent()))
             note("condition maps, 4 of 512", wall, spent, sum(p.stat().st_size for p in maps.rglob("*") if p.is_file()))
-    if args.json:
-        args.json.write_text(json.dumps(record, indent=2) + "\n")
+    save(args.json, record, args)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,6 @@ small effects take --prompts 10 --steps 100 --size 0, and another seed to see th
 """
 
 import argparse
-import json
-import platform
-import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from guidance_embedded import BASIC, BOTTOMS, EXTRA, FEET, TOPS, Studio, nearest_basic, outfit, save_sheet
+from record import save
 
 from avatargen.core.config import apply_tree
 from avatargen.core.rng import numpy_stream
@@ -137,11 +135,8 @@ def main() -> None:
         }
         print(f"{name:28}" + "  ".join(f"{key} {value:.3f}" for key, value in rows[name].items()), flush=True)
         save_sheet(sheets, args.out / "guidance_ablation.png", len(outfits))
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-        where = {"machine": platform.machine(), "torch": torch.__version__, "commit": commit.stdout.strip()}
-        where |= {"guidance": guidance.name, "version": guidance.version, "prompts": [o[0] for o in outfits]}
-        where |= {"steps": args.steps, "size": args.size, "seed": args.seed}
-        (args.out / "guidance_ablation.json").write_text(json.dumps({"where": where, "rows": rows}, indent=1))
+        outcome = {"guidance": guidance.name, "version": guidance.version, "prompts": [o[0] for o in outfits]}
+        save(args.out / "guidance_ablation.json", outcome | {"rows": rows}, args)
 
 
 if __name__ == "__main__":

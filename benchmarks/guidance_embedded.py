@@ -7,15 +7,14 @@ bodies, views, lights and colors from seeds that training does not use; poses fr
 """
 
 import argparse
-import json
 import math
-import platform
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
+from record import save
 from torch import Tensor
 
 from avatargen.body.open_body import load_open_body
@@ -413,8 +412,7 @@ def main() -> None:
         figures |= found
         for key, value in found.items():
             print(f"{key:70} {value:.3f}", flush=True)
-    report = {"model": guidance.version, "machine": platform.processor() or platform.machine(), "figures": figures}
-    (arguments.out / "guidance_embedded.json").write_text(json.dumps(report, indent=1))
+    save(arguments.out / "guidance_embedded.json", {"model": guidance.version, "figures": figures}, arguments)
 
 
 if __name__ == "__main__":

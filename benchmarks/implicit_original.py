@@ -11,17 +11,15 @@ fixed views. CPU seconds of one thread; peak memory is that of the process so fa
 """
 
 import argparse
-import json
-import platform
 import resource
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from record import save, told
 
 from avatargen.body.open_body import load_open_body
 from avatargen.core.config import load_settings
@@ -186,14 +184,10 @@ def main() -> None:
         steps(bench, args.repeats, rows)
     if args.race:
         race(bench, args.race, rows, args.template_steps)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    where = {"machine": platform.processor() or platform.machine(), "torch": torch.__version__}
-    where |= {"commit": commit.stdout.strip(), "size": args.size, "guidance": bench.guidance.version}
-    print("  ".join(f"{key} {value}" for key, value in where.items()))
+    print(f"{args.size} pixels, guidance {bench.guidance.version}, {told()}")
     for name, value in rows.items():
         print(f"{name:<70} {value:10.3f}")
-    if args.json:
-        args.json.write_text(json.dumps({"where": where, "rows": rows}, indent=2))
+    save(args.json, rows, args)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from record import save
 
 from avatargen.body.open_body import load_open_body
 from avatargen.body.posing import pose_body
@@ -161,8 +162,7 @@ def main():
             args.pictures.mkdir(parents=True, exist_ok=True)
             picture = sheet(avatar, rotations, extremes(avatar, rotations))
             Image.fromarray(picture).save(args.pictures / f"{name.replace(' ', '_')}.png")
-    if args.json:
-        args.json.write_text(json.dumps(record, indent=2) + "\n")
+    save(args.json, record, args)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from record import save
 
 from avatargen.guidance.embedded.colors import lab_from_srgb
 from avatargen.guidance.embedded.model import load_embedded
@@ -107,6 +108,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="instead of those that ship")
     parser.add_argument("--split", default="test", choices=("test", "choose", "all"))
     parser.add_argument("--all", action="store_true", help="print every word that went wrong")
+    parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     lookup = load_embedded(weights=asked.weights).unknown
     if not isinstance(lookup, Lookup):
@@ -117,8 +119,10 @@ def main() -> None:
             roles = ("noun", "adjective", "verb")
             told = ", ".join(f"{k} {n} {c:.2f}" for k, n, c in (lookup.best(verdict.word, r) for r in roles))
             print(f"{'wrong ' if verdict.found else 'unread'} {verdict.word} ({verdict.kind} {verdict.wanted}): {told}")
-    for name, value in figures(verdicts).items():
+    found = figures(verdicts)
+    for name, value in found.items():
         print(f"{name:70} {value:.3f}")
+    save(asked.json, found, asked)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,12 @@ Baseline: visibility by `z_buffer` (plain torch) of the open body in `--views` v
 """
 
 import argparse
-import json
-import platform
 import statistics
-import subprocess
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
+from record import save, told
 
 from avatargen.body.open_body import load_open_body
 from avatargen.core.values import Mesh
@@ -74,21 +71,11 @@ def main():
     }
     seconds = {name: median_seconds(work, args.repeats) for name, work in parts.items()}
     base = seconds["z-buffer (baseline)"]
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    machine = f"{platform.machine()}, torch {torch.__version__}, commit {commit}"
-    print(f"{len(body.faces)} faces, {args.views} views of {args.size} x {args.size}, {machine}")
+    print(f"{len(body.faces)} faces, {args.views} views of {args.size} x {args.size}, {told()}")
     for name, value in seconds.items():
         print(f"{name:34} {1000 * value:8.1f} ms  {value / base:6.2f} x baseline")
-    if args.json:
-        record = {
-            "commit": commit,
-            "machine": {"processor": platform.machine(), "system": platform.system(), "torch": torch.__version__},
-            "arguments": {"size": args.size, "views": args.views, "repeats": args.repeats},
-            "baseline": "z-buffer (baseline)",
-            "seconds": seconds,
-            "ratio": {name: float(np.round(value / base, 3)) for name, value in seconds.items()},
-        }
-        args.json.write_text(json.dumps(record, indent=2) + "\n")
+    ratios = {name: round(value / base, 3) for name, value in seconds.items()}
+    save(args.json, {"baseline": "z-buffer (baseline)", "seconds": seconds, "ratio": ratios}, args)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ Prints a line per text and the share of each split that comes true; `--out` writ
 
 import argparse
 import csv
-import json
-import platform
 import re
 import time
 from pathlib import Path
@@ -19,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from record import save
 
 from avatargen.body.load import load_body_model
 from avatargen.body.measure import measure_many
@@ -26,7 +25,6 @@ from avatargen.body.model import BodyModel
 from avatargen.body.open_body import phenotype_names, phenotypes_from_betas
 from avatargen.body.posing import shape_body
 from avatargen.core.config import load_settings
-from avatargen.core.files import write_whole
 from avatargen.core.progress import Terminal
 from avatargen.core.rng import stream
 from avatargen.core.settings import BodySettings, GuidanceSettings, ShapeSettings
@@ -135,17 +133,14 @@ def main() -> None:
         f"{guidance.name} {guidance.version}; query {args.query}, {args.entries} entries, {args.views} views; "
         f"median {np.median(seconds):.1f} s a text with {torch.get_num_threads()} threads"
     )
-    if args.out:
-        report = {
-            "shares": shares,
-            "guidance": f"{guidance.name} {guidance.version}",
-            "body": body.version,
-            "seconds_median": float(np.median(seconds)),
-            "threads": torch.get_num_threads(),
-            "machine": platform.machine(),
-            "results": results,
-        }
-        write_whole(args.out, json.dumps(report, indent=1).encode())
+    report = {
+        "shares": shares,
+        "guidance": f"{guidance.name} {guidance.version}",
+        "body": body.version,
+        "seconds_median": float(np.median(seconds)),
+        "results": results,
+    }
+    save(args.out, report, args)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,13 @@ appearances and then its names, each with the next of its shapes and motions; wi
 import argparse
 import csv
 import gc
-import json
-import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from record import save
 
 from avatargen import generate
 
@@ -76,13 +75,7 @@ def main() -> int:
     start = sizes[min(WARM_UP, len(sizes)) - 1]
     growth = max(sizes[min(WARM_UP, len(sizes)) - 1 :]) - start
     print(f"grew by {growth:.0f} MB over {max(0, len(sizes) - WARM_UP)} runs after the first {WARM_UP}")
-    if asked.json:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-        ).stdout.strip()
-        report = {"growth_mb": growth, "resident_mb": sizes, "seconds": seconds, "quality": asked.quality}
-        report |= {"settings": asked.set, "machine": platform.processor() or platform.machine(), "commit": commit}
-        asked.json.write_text(json.dumps(report, indent=1))
+    save(asked.json, {"growth_mb": growth, "resident_mb": sizes, "seconds": seconds}, asked)
     return int(growth > MOST_MB)
 
 
