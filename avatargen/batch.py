@@ -125,6 +125,7 @@ def run_batch(
     jobs: int = 1,
     reporter: Reporter | None = None,
     runner: Runner | None = None,
+    stop: Callable[[], None] | None = None,
 ) -> tuple[Outcome, ...]:
     """Make every row that is not finished yet, `jobs` at a time; `index.html` and `batch.json` grow with each.
 
@@ -135,6 +136,7 @@ def run_batch(
         jobs: processes at a time.
         reporter: told how each row ended.
         runner: makes one row; a process of `avatargen` if None.
+        stop: ends the rows that `runner` is making, when the batch is interrupted.
 
     Raises:
         InputError: `jobs` is not positive.
@@ -160,6 +162,8 @@ def run_batch(
         except BaseException:
             for future in waiting:
                 future.cancel()
+            if stop is not None:
+                stop()
             raise
     return tuple(outcomes[row.folder] for row in rows)
 
