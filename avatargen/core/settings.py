@@ -270,6 +270,38 @@ class MeshSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RefineSettings:
+    """Second stage, on the finished mesh: texture and vertices under the same guidance."""
+
+    steps: int = 16
+    """Optimisation steps; each draws `views` pictures. 0: the mesh stays as the field left it."""
+    minutes: float = 0.0
+    """Stop after about this many minutes, however many steps are left; 0: no limit."""
+    views: int = 4
+    """Pictures per step."""
+    image_size: int = 512
+    """Side of the pictures in pixels; the guidance averages them down to its own size."""
+    crisp: float = 1.0
+    """Cut the borders between plain regions, which the field can only spray: 0 not at all, 1 wholly."""
+    detail: str = "auto"
+    """auto | on | off: single texels and vertices move too; auto: off if embedded, which would paint noise."""
+    cells_mm: tuple[float, ...] = (12.0, 6.0, 3.0)
+    """Cells in which texels move together, coarse to fine."""
+    offset_mm: float = 2.0
+    """Vertices move at most this far outward, a quarter of it inward; hands and face hardly."""
+    color_rate: float = 0.03
+    """Learning rate of paints and texels, logits per step and level."""
+    shape_rate: float = 0.0001
+    """Learning rate of vertices, metres per step."""
+    keep_weight: float = 0.02
+    """Pull of paints and texels to where they started."""
+    smooth_weight: float = 1.0
+    """Roughness of the vertices' ways."""
+    checkpoint_every: int = 8
+    """Steps between two checkpoints; 0: none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MotionSettings:
     """Text to motion."""
 
@@ -424,6 +456,7 @@ class Settings:
     shape: ShapeSettings = field(default_factory=ShapeSettings)
     implicit: ImplicitSettings = field(default_factory=ImplicitSettings)
     mesh: MeshSettings = field(default_factory=MeshSettings)
+    refine: RefineSettings = field(default_factory=RefineSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
     export: ExportSettings = field(default_factory=ExportSettings)
     video: VideoSettings = field(default_factory=VideoSettings)
