@@ -273,7 +273,7 @@ class MeshSettings:
 class RefineSettings:
     """Second stage, on the finished mesh: texture and vertices under the same guidance."""
 
-    steps: int = 16
+    steps: int = 12
     """Optimisation steps; each draws `views` pictures. 0: the mesh stays as the field left it."""
     minutes: float = 0.0
     """Stop after about this many minutes, however many steps are left; 0: no limit."""
@@ -289,15 +289,15 @@ class RefineSettings:
     """Cells in which texels move together, coarse to fine."""
     offset_mm: float = 2.0
     """Vertices move at most this far outward, a quarter of it inward; hands and face hardly."""
-    color_rate: float = 0.03
+    color_rate: float = 0.05
     """Learning rate of paints and texels, logits per step and level."""
     shape_rate: float = 0.0001
     """Learning rate of vertices, metres per step."""
-    keep_weight: float = 0.02
+    keep_weight: float = 0.005
     """Pull of paints and texels to where they started."""
     smooth_weight: float = 1.0
     """Roughness of the vertices' ways."""
-    checkpoint_every: int = 8
+    checkpoint_every: int = 6
     """Steps between two checkpoints; 0: none."""
 
 

@@ -63,6 +63,18 @@ def bake(
     return replace(unfolded, texture=image)
 
 
+def repaint(
+    mesh: Mesh,
+    colors: Callable[[Integer[Tensor, " n"], Float[Tensor, "n 3"]], Float[Tensor, "n 3"]],
+    size: int,
+) -> Mesh:
+    """The mesh, which has UVs, with a texture of `size` squared from the colors of places on its faces."""
+    texels = rasterize_uvs(mesh, size)
+    found = colors(torch.from_numpy(texels.face).long(), torch.from_numpy(texels.bary).float())
+    image = fill_texture(texels, found.clamp(0, 1).cpu().numpy(), size)
+    return replace(mesh, texture=image, vertex_colors=None)
+
+
 def unfold(mesh: Mesh, settings: MeshSettings, focus: Sequence[Focus] = ()) -> Mesh:
     """The mesh with an atlas of charts in 0..1 that do not overlap."""
     atlas = xatlas.Atlas()
