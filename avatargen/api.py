@@ -46,6 +46,7 @@ from avatargen.core.settings import Settings
 from avatargen.core.stopping import left
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape
 from avatargen.evaluate.report import short_report
+from avatargen.core.viewing import Viewer
 from avatargen.export.files import Delivery
 from avatargen.export.page import run_page
 from avatargen.export.video import find_ffmpeg
@@ -105,6 +106,7 @@ def generate(
     resume: bool = False,
     reporter: Reporter | None = None,
 ) -> Result:
+    viewer: Viewer | None = None,
     """Make an avatar from up to three texts and write it into a folder.
 
     Args:
@@ -128,6 +130,7 @@ def generate(
         resume: take finished stages from the folder where their inputs are the same.
         reporter: receives progress; silent if None.
 
+        viewer: is shown the avatar while it is made, and changes nothing; see `avatargen.preview`.
     Raises:
         AvatarGenError: with what, where, and what to do.
     """
@@ -166,7 +169,7 @@ def generate(
             pass
     find_ffmpeg()
     # Names of bodies, models and devices are checked before the folder is made.
-    tools = _timed("load", costs, lambda: load_tools(settings, told))
+    tools = _timed("load", costs, lambda: load_tools(settings, told, viewer))
     with locked(folder) as hold:
         return _run(texts, looks, pictures, tools, quality, hold, resume, costs)
 
@@ -260,6 +263,7 @@ def _run(
         rest_root=joints[0, 0].cpu().numpy(),
         gender=settings.body.gender,
         author=settings.export.author,
+    pipeline.show(avatar, tools, clips)
         copyright=settings.export.copyright,
         licence=settings.export.licence or tools.body.licence,
         motion=clip,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from avatargen.api import Result
     from avatargen.core.progress import Reporter
+    from avatargen.core.viewing import Viewer
 
 _EPILOG = """\
 examples:
@@ -78,6 +79,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_controls(parser)
     _add_models(parser)
     _add_configuration(parser)
+    parser.add_argument(
+        "--preview", action="store_true", help="a local page that shows the avatar while it is made (extra `view`)"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     return parser
@@ -163,12 +167,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _generate(args: argparse.Namespace) -> int:
-    from avatargen.api import generate
     from avatargen.core.progress import Silent, Terminal
+
+    told = Silent() if args.quiet else Terminal()
+    if not args.preview:
+        return _told(args, told)
+    from avatargen.preview import previewing
+
+    texts = {"shape": args.shape, "appearance": args.appearance, "motion": _motion(args)}
+    with previewing(texts, told) as preview:
+        code = _told(args, preview, preview)
+        preview.linger()
+    return code
+
+
+def _told(args: argparse.Namespace, reporter: "Reporter", viewer: "Viewer | None" = None) -> int:
+    from avatargen.api import generate
     from avatargen.core.stopping import left, listening
 
     with listening("avatargen: stopping with what there is; Ctrl-C again to stop at once"):
-        result = _generated(args, generate, Silent() if args.quiet else Terminal())
+        result = _generated(args, generate, reporter, viewer)
         undone = left()
     print(result.folder)
     if undone:
@@ -180,11 +198,17 @@ def _generate(args: argparse.Namespace) -> int:
     return 130 if undone else 0
 
 
-def _generated(args: argparse.Namespace, generate: Callable[..., "Result"], reporter: "Reporter") -> "Result":
+def _motion(args: argparse.Namespace) -> str | None:
+    return "; ".join(args.motion) if args.motion else None
+
+
+def _generated(
+    args: argparse.Namespace, generate: Callable[..., "Result"], reporter: "Reporter", viewer: "Viewer | None"
+) -> "Result":
     return generate(
         args.shape,
         args.appearance,
-        "; ".join(args.motion) if args.motion else None,
+        _motion(args),
         quality=args.quality,
         out=args.out,
         seed=args.seed,
@@ -196,6 +220,7 @@ def _generated(args: argparse.Namespace, generate: Callable[..., "Result"], repo
         overrides=[*_overrides(args), *_mesh(args), *_pictures(args)],
         resume=args.resume,
         reporter=reporter,
+        viewer=viewer,
     )
 
 

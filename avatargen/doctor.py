@@ -28,6 +28,7 @@ _EXTRAS = {
     "smplx": ("smpl", "comparison with smplx"),
     "human_body_prior": ("vposer", "comparison with VPoser"),
     "open_clip": ("openclip", "open_clip guidance"),
+    "viser": ("view", "avatargen --preview"),
     "ray": ("ray", "avatargen batch --ray"),
     "pytorch3d": ("pytorch3d", "its rasteriser, as a renderer backend"),
     "neural_renderer": ("neural-renderer", "its rasteriser, as a renderer backend"),

@@ -3,7 +3,7 @@
 Nothing here writes a file but `deliver`; nothing here knows motiongen. `avatargen.api.generate` runs them in order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from avatargen.core.progress import Reporter, Silent, stage
 from avatargen.core.settings import Settings
 from avatargen.core.stopping import leave
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape, Skeleton
+from avatargen.core.viewing import Viewer
 from avatargen.export.conditions import check_conditions, condition_maps
 from avatargen.export.files import Delivery, write_delivery
 from avatargen.export.surface import encode_png
@@ -37,6 +38,7 @@ from avatargen.implicit.network_field import NetworkField
 from avatargen.implicit.original import fit_original
 from avatargen.implicit.slope import smooth_slope
 from avatargen.mesh.finish import check_mesh, mesh_from_field
+from avatargen.mesh.clean import snap
 from avatargen.mesh.rig import mended, rig_own_mesh, rig_to_body
 from avatargen.mesh.texture import fill_texture, rasterize_uvs
 from avatargen.render.cameras import orbit
@@ -57,6 +59,7 @@ class Tools:
 
 
 def pick_device(wanted: str) -> str:
+    viewer: Viewer | None = None
     """`cpu` or `cuda`.
 
     Raises:
@@ -73,7 +76,7 @@ def pick_device(wanted: str) -> str:
     raise InputError(f"unknown device {wanted!r}; use auto, cpu or cuda")
 
 
-def load_tools(settings: Settings, reporter: Reporter | None = None) -> Tools:
+def load_tools(settings: Settings, reporter: Reporter | None = None, viewer: Viewer | None = None) -> Tools:
     """Load the body and the guidance that the settings name."""
     told = reporter or Silent()
     check_mesh(settings.mesh)
@@ -82,7 +85,7 @@ def load_tools(settings: Settings, reporter: Reporter | None = None) -> Tools:
     body = load_body_model(settings.body).to(device)
     check_controls(body, settings.controls)
     guidance = load_guidance(settings.guidance, device, told)
-    return Tools(settings=settings, device=device, body=body, guidance=guidance, reporter=told)
+    return Tools(settings=settings, device=device, body=body, guidance=guidance, reporter=told, viewer=viewer)
 
 
 def prompt_pictures(settings: Settings, said: bool) -> Pictures | None:
@@ -217,22 +220,56 @@ def sculpt(
         reporter=tools.reporter,
         checkpoint=checkpoint,
         pictures=pictures,
+        watch=_watch(shape, tools),
     )
+
+
+def _watch(shape: Shape, tools: Tools) -> Callable[[AvatarField | NetworkField], None] | None:
+    """Shows the field that is being optimised to the viewer, as the body's own mesh on its surface."""
+    viewer = tools.viewer
+    if viewer is None:
+        return None
+    start, _ = _sculpting_body(shape, tools)
+    colors = base_colors(tools.body).clamp(0, 1).cpu().numpy()
+    viewer.show(_standing(Mesh(vertices=start.vertices, faces=start.faces, vertex_colors=colors), start))
+    # A face of each vertex, and which of its corners it is: where colors are looked up without a search.
+    corner = np.zeros(len(start.vertices), dtype=np.int64)
+    corner[start.faces.reshape(-1)] = np.arange(start.faces.size)
+    face, bary = torch.from_numpy(corner // 3), torch.eye(3)[torch.from_numpy(corner % 3)]
+
+    def look(field: AvatarField | NetworkField) -> Mesh:
+        moved = snap(start, field.sdf, tools.settings.mesh.reach_mm / 1000, rounds=2)
+        with torch.no_grad():
+            painted = _colors_on(field, torch.from_numpy(moved.vertices), face, bary).clamp(0, 1).cpu().numpy()
+        return _standing(replace(moved, vertex_colors=painted), start)
+
+    return lambda field: viewer.follow(lambda: look(field))
+
+
+def _standing(mesh: Mesh, start: Mesh) -> Mesh:
+    """The mesh lifted by what puts the coarse body on y = 0, so that it does not wander while it is sculpted."""
+    return replace(mesh, vertices=mesh.vertices - np.array([0.0, start.vertices[:, 1].min(), 0.0], dtype=np.float32))
+
+
+def _sculpting_body(shape: Shape, tools: Tools) -> tuple[Mesh, np.ndarray]:
+    """The coarse body in the pose it is sculpted in, and its joints."""
+    posed = pose_body(tools.body, _betas(shape, tools), a_pose(tools.device)[None])
+    uvs, uv_faces = _own_uvs(tools.body)
+    faces = tools.body.faces.cpu().numpy()
+    start = Mesh(vertices=posed.vertices[0].cpu().numpy(), faces=faces, uvs=uvs, uv_faces=uv_faces)
+    return start, posed.joints[0].cpu().numpy()
 
 
 def finish_mesh(field: AvatarField | NetworkField, shape: Shape, tools: Tools) -> RiggedMesh:
     """The field's surface as one textured, rigged mesh in T-pose, standing on y = 0."""
     betas, pose = _betas(shape, tools), a_pose(tools.device)
-    posed = pose_body(tools.body, betas, pose[None])
-    uvs, uv_faces = _own_uvs(tools.body)
-    faces = tools.body.faces.cpu().numpy()
-    start = Mesh(vertices=posed.vertices[0].cpu().numpy(), faces=faces, uvs=uvs, uv_faces=uv_faces)
+    start, joints = _sculpting_body(shape, tools)
     textured = mesh_from_field(
         field.sdf,
         field.color,
         field.bounds.cpu().numpy(),
         start,
-        posed.joints[0].cpu().numpy(),
+        joints,
         tools.settings.mesh,
         tools.reporter,
         lambda points, face, bary: _colors_on(field, points, face, bary),
@@ -312,6 +349,12 @@ def licences(tools: Tools, used: Sequence[str]) -> dict[str, str]:
         "code": "Apache-2.0",
     }
     if "motion" in used:
+def show(avatar: RiggedMesh, tools: Tools, motions: Sequence[Motion] = ()) -> None:
+    """Show what is finished of the avatar to the viewer, where there is one."""
+    if tools.viewer is not None:
+        tools.viewer.show(avatar, motions)
+
+
         parts["motion and pose priors"] = (
             "Apache-2.0; trained on motions of Mesh2Motion and KayKit (CC0), DeepMimic (MIT) and CMU. The data used in "
             "this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF "

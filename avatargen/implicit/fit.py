@@ -130,6 +130,7 @@ def fit_avatar(
     reporter: Reporter | None = None,
     checkpoint: Path | None = None,
     pictures: Pictures | None = None,
+    watch: Callable[[AvatarField], None] | None = None,
 ) -> AvatarField:
     """Sculpt and paint a body after a description.
 
@@ -143,6 +144,7 @@ def fit_avatar(
         reporter: told loss and score (mean cosine to the text) of each step.
         checkpoint: a file to continue from if it is there and fits, and to write every so many steps.
         pictures: image prompts, along with the words or instead of them.
+        watch: given the field before the first step; may look at it, in the reporter's steps, as it changes.
 
     Returns:
         The field, in the A-pose frame.
@@ -151,6 +153,8 @@ def fit_avatar(
     scene = prepare(description, body, betas, guidance, settings, pictures)
     learned = scene.field.learned
     progress = Progress(learned=learned, optimizer=_optimizer(scene), generator=stream(seed, "implicit.fit"))
+    if watch is not None:
+        watch(scene.field)
     asked = scene.words.digest() if pictures else ""
     key = fit_key(_VERSION, description, body, betas, guidance, settings, seed, asked)
     if checkpoint is not None and resume(checkpoint, progress, key):

@@ -7,6 +7,7 @@ against renders of the coarse body, a cross-entropy of the silhouette, and the e
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,6 +140,7 @@ def fit_original(
     reporter: Reporter | None = None,
     checkpoint: Path | None = None,
     pictures: Pictures | None = None,
+    watch: Callable[[NetworkField], None] | None = None,
 ) -> NetworkField:
     """As `avatargen.implicit.fit.fit_avatar`, by the original's recipe: the coarse body is learned first."""
     reporter = reporter or Silent()
@@ -149,6 +151,8 @@ def fit_original(
         optimizer=torch.optim.Adam(learned.parameters(), lr=own.rate),
         generator=stream(seed, "implicit.original"),
     )
+    if watch is not None:
+        watch(scene.field)
     asked = scene.words.digest() if pictures else ""
     key = fit_key(_VERSION, description, body, betas, guidance, settings, seed, asked)
     if checkpoint is not None and resume(checkpoint, progress, key):
