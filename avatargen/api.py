@@ -45,8 +45,8 @@ from avatargen.core.runs import (
 from avatargen.core.settings import Settings
 from avatargen.core.stopping import left
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape
-from avatargen.evaluate.report import short_report
 from avatargen.core.viewing import Viewer
+from avatargen.evaluate.report import short_report
 from avatargen.export.files import Delivery
 from avatargen.export.page import run_page
 from avatargen.export.video import find_ffmpeg
@@ -105,8 +105,8 @@ def generate(
     overrides: Sequence[str] = (),
     resume: bool = False,
     reporter: Reporter | None = None,
-) -> Result:
     viewer: Viewer | None = None,
+) -> Result:
     """Make an avatar from up to three texts and write it into a folder.
 
     Args:
@@ -129,8 +129,8 @@ def generate(
         overrides: `key=value` strings.
         resume: take finished stages from the folder where their inputs are the same.
         reporter: receives progress; silent if None.
-
         viewer: is shown the avatar while it is made, and changes nothing; see `avatargen.preview`.
+
     Raises:
         AvatarGenError: with what, where, and what to do.
     """
@@ -253,6 +253,7 @@ def _run(
         for name, words, make in _motion_stages(texts["motion"], tools, told)
     ]
     clip = clips[0] if clips else None
+    pipeline.show(avatar, tools, clips)
     _, joints = shape_body(tools.body, torch.from_numpy(shape.betas)[None].to(tools.device))
     delivery = Delivery(
         name=avatar_name(texts),
@@ -263,7 +264,6 @@ def _run(
         rest_root=joints[0, 0].cpu().numpy(),
         gender=settings.body.gender,
         author=settings.export.author,
-    pipeline.show(avatar, tools, clips)
         copyright=settings.export.copyright,
         licence=settings.export.licence or tools.body.licence,
         motion=clip,

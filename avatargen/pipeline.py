@@ -37,8 +37,8 @@ from avatargen.implicit.fit import Pictures, fit_avatar
 from avatargen.implicit.network_field import NetworkField
 from avatargen.implicit.original import fit_original
 from avatargen.implicit.slope import smooth_slope
-from avatargen.mesh.finish import check_mesh, mesh_from_field
 from avatargen.mesh.clean import snap
+from avatargen.mesh.finish import check_mesh, mesh_from_field
 from avatargen.mesh.rig import mended, rig_own_mesh, rig_to_body
 from avatargen.mesh.texture import fill_texture, rasterize_uvs
 from avatargen.render.cameras import orbit
@@ -56,10 +56,10 @@ class Tools:
     body: BodyModel
     guidance: Guidance
     reporter: Reporter
+    viewer: Viewer | None = None
 
 
 def pick_device(wanted: str) -> str:
-    viewer: Viewer | None = None
     """`cpu` or `cuda`.
 
     Raises:
@@ -299,6 +299,12 @@ def _colors_on(
     return torch.cat([field.colors_on(*part).style for part in parts])
 
 
+def show(avatar: RiggedMesh, tools: Tools, motions: Sequence[Motion] = ()) -> None:
+    """Show what is finished of the avatar to the viewer, where there is one."""
+    if tools.viewer is not None:
+        tools.viewer.show(avatar, motions)
+
+
 def deliver(delivery: Delivery, folder: Path, tools: Tools) -> dict[str, str]:
     """Write every file of a finished avatar into `folder`; returns file name -> what it is."""
     written = write_delivery(delivery, folder, tools.settings.video, tools.reporter)
@@ -349,12 +355,6 @@ def licences(tools: Tools, used: Sequence[str]) -> dict[str, str]:
         "code": "Apache-2.0",
     }
     if "motion" in used:
-def show(avatar: RiggedMesh, tools: Tools, motions: Sequence[Motion] = ()) -> None:
-    """Show what is finished of the avatar to the viewer, where there is one."""
-    if tools.viewer is not None:
-        tools.viewer.show(avatar, motions)
-
-
         parts["motion and pose priors"] = (
             "Apache-2.0; trained on motions of Mesh2Motion and KayKit (CC0), DeepMimic (MIT) and CMU. The data used in "
             "this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF "
