@@ -235,19 +235,17 @@ def _run(
     shown = [digest_file(Path(f).expanduser()) for f in (settings.guidance.image, settings.guidance.face_image) if f]
     asked = (looks.text if looks else None, shown, settings.guidance.image_weight if shown else None)
     look_inputs = (shape_inputs, asked, settings.implicit, settings.mesh)
+    checkpoint = folder / ".work" / f"implicit-{cache_key(base=base, inputs=look_inputs)}.safetensors"
 
     def make_avatar() -> RiggedMesh:
         if looks is None:
             return pipeline.plain_avatar(shape, tools)
-        checkpoint = folder / ".work" / f"implicit-{cache_key(base=base, inputs=look_inputs)}.safetensors"
         if not resume:
             checkpoint.unlink(missing_ok=True)
-        field_ = pipeline.sculpt(looks.text, shape, tools, checkpoint, pictures)
-        rigged = pipeline.finish_mesh(field_, shape, tools)
-        _done_with(checkpoint)
-        return rigged
+        return pipeline.finish_mesh(pipeline.sculpt(looks.text, shape, tools, checkpoint, pictures), shape, tools)
 
     avatar = kept("avatar", look_inputs, make_avatar, pack_rigged, unpack_rigged)
+    _done_with(checkpoint)
     clips = [
         pipeline.animated(kept(name, (words, settings.motion), make, pack_motion, unpack_motion), avatar)
         for name, words, make in _motion_stages(texts["motion"], tools, told)

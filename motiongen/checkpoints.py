@@ -4,18 +4,17 @@ Lightning writes hyper-parameters, callbacks and paths beside the weights, as ob
 here and must not run. Tensors and plain containers are rebuilt; every other object becomes an empty stand-in.
 """
 
-import io
-import pickle
 import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from avatargen.core.errors import BrokenFileError
-from avatargen.guidance.weights import STORAGE_DTYPES
+from avatargen.core.pickles import STORAGE_DTYPES, ArchiveUnpickler, rebuild_tensor
 
 
 class _Empty(dict):
@@ -40,19 +39,15 @@ class _Empty(dict):
         """Ignore."""
 
 
-def _rebuild(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object) -> Tensor:
-    return torch.as_strided(storage, size, stride, offset).clone()
+def _rebuild(*view: Any) -> Tensor:
+    return rebuild_tensor(*view).clone()
 
 
 def _first(value: object, *_: object) -> object:
     return value
 
 
-class _Reader(pickle.Unpickler):
-    def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
-        super().__init__(io.BytesIO(archive.read(f"{folder}data.pkl")))
-        self._archive, self._folder = archive, folder
-
+class _Reader(ArchiveUnpickler):
     def find_class(self, module_name: str, global_name: str, /) -> object:
         match module_name, global_name:
             case "collections", "OrderedDict":
@@ -65,14 +60,6 @@ class _Reader(pickle.Unpickler):
                 return STORAGE_DTYPES[name]
             case _:
                 return _Empty
-
-    def persistent_load(self, pid: object) -> Tensor:
-        match pid:
-            case ("storage", torch.dtype() as dtype, str(key), _, int(count)) if key.isalnum() and count >= 0:
-                data = bytearray(self._archive.read(f"{self._folder}data/{key}"))
-                return torch.frombuffer(data, dtype=dtype, count=count) if count else torch.empty(0, dtype=dtype)
-            case _:
-                raise pickle.UnpicklingError(f"it names a storage in an unknown way: {str(pid)[:80]}")
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:

@@ -332,7 +332,7 @@ def load_dataset(path: Path) -> MotionSet:
     Raises:
         BrokenFileError: a key is missing or lengths do not fit.
     """
-    data = read_npz(path)
+    data = read_npz(path, most_bytes=8 << 30)
     wanted = ("axis_angle", "root_position", "contacts", "clip_start", "fps", "names", "labels", "alternatives", "loop",
               "rest_root_height", "split", "source")  # fmt: skip
     missing = [key for key in wanted if key not in data]

@@ -58,7 +58,7 @@ def read_motion_set(path: Path) -> MotionSet:
     """
     if not path.is_file():
         raise InputError(f"motion set not found: {path}\n  Make one: motiongen import FILES --out set.npz")
-    data = read_npz(path)
+    data = read_npz(path, most_bytes=8 << 30)
     missing = [key for key in _KEYS if key not in data]
     if missing:
         raise BrokenFileError(f"{path} is not a motion set: it has no {missing[0]!r}")

@@ -4,30 +4,29 @@
 chumpy's arrays (as inert stand-ins; neither SciPy's nor chumpy's code is called) and refuses everything else.
 """
 
-import io
 import pickle
-import struct
-import tokenize
-import zipfile
-import zlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy._core import multiarray
 
 from avatargen.body.model import BodyModel
 from avatargen.core.errors import BrokenFileError, MissingAssetError
 from avatargen.core.files import digest_bytes
+from avatargen.core.npz import read_npz
 from avatargen.core.parts import SMPL_JOINTS, SMPL_PARENTS
+from avatargen.core.pickles import DataUnpickler
 
 MAX_BETAS = 16
 """Files with 300 components carry far more detail than a text can name; the first ones hold nearly all of it."""
 
 _AXES = {"v_template": 2, "shapedirs": 3, "posedirs": 3, "J_regressor": 2, "weights": 2, "kintree_table": 2, "f": 2}
 _KEYS = tuple(_AXES)
+_LARGEST = 50_000_000
+"""Numbers in a sparse matrix once it is dense; SMPL-X has 600 thousand."""
 _SITES = {"smpl": "https://smpl.is.tue.mpg.de", "smplx": "https://smpl-x.is.tue.mpg.de"}
 _LICENCES = {
     "smpl": "SMPL model licence of the Max Planck Society (https://smpl.is.tue.mpg.de/modellicense)",
@@ -69,6 +68,9 @@ def load_smplx(folder: Path, gender: str) -> BodyModel:
     data, version = _read(path)
     full_regressor, full_weights = data["J_regressor"], data["weights"]
     _check(path, "J_regressor", full_regressor.shape[0] == 55, f"has {full_regressor.shape[0]} joints, SMPL-X has 55")
+    _check(path, "weights", full_weights.shape[1] == 55, f"has {full_weights.shape[1]} joints, SMPL-X has 55")
+    directions, count = data["posedirs"].shape, len(full_weights)
+    _check(path, "posedirs", directions[:2] == (count, 3) and directions[2] >= 189, f"has shape {directions}")
     # SMPL-X: 22 jaw, 23-24 eyes; 25-39 left, 40-54 right: index, middle, pinky, ring, thumb with three joints each.
     weights = full_weights[:, :24].copy()
     weights[:, SMPL_JOINTS.index("head")] += full_weights[:, 22:25].sum(1)
@@ -158,11 +160,13 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], str]:
     """The needed arrays, dense, and the digest of the file."""
     raw = path.read_bytes()
     try:
-        found = _read_npz(raw) if path.suffix == ".npz" else read_pickle(raw)
+        found = read_npz(path, _KEYS) if path.suffix == ".npz" else read_pickle(raw)
         data = {key: _dense(found[key]) for key in _KEYS}
     except KeyError as error:
         raise BrokenFileError(f"{path}: {error.args[0]!r} is missing; this is not a body model file") from error
-    except _UNREADABLE as error:
+    except BrokenFileError:
+        raise
+    except Exception as error:  # the unpickler and NumPy have a dozen kinds for what was cut off or altered
         raise BrokenFileError(f"{path} cannot be read: {error}") from error
     for key, array in data.items():
         _check(path, key, array.dtype.kind in "fiu", f"holds {array.dtype}, not numbers")
@@ -173,36 +177,12 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], str]:
     return data, digest_bytes(raw)
 
 
-_UNREADABLE = (
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-    zlib.error,
-    ValueError,
-    EOFError,
-    TypeError,
-    AttributeError,
-    IndexError,
-    OverflowError,
-    RuntimeError,
-    MemoryError,
-    SyntaxError,
-    struct.error,
-    tokenize.TokenError,
-)
-"""What zipfile, NumPy and the unpickler raise on files that were cut off or altered."""
-
-
-def _read_npz(raw: bytes) -> dict[str, np.ndarray]:
-    with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
-        return {key: archive[key] for key in _KEYS if key in archive.files}
-
-
 def _dense(value: Any) -> np.ndarray:
     """A plain numeric array from an array, a sparse matrix or a chumpy array."""
     match value:
         case _ChumpyArray():
             return _dense(value.state["x"])
-        case _SparseColumns():
+        case _SparseColumns() | _StoredArray():
             return value.dense()
         case np.ndarray() if value.dtype != object:
             return value.astype(np.float64) if value.dtype.kind == "f" else value
@@ -228,11 +208,43 @@ class _SparseColumns(_Inert):
     def dense(self) -> np.ndarray:
         """Column-compressed data as a dense array."""
         rows, columns = (int(n) for n in self.state.get("_shape") or self.state["shape"])
-        starts = np.asarray(self.state["indptr"])
+        starts, inside, numbers = (_dense(self.state[key]) for key in ("indptr", "indices", "data"))
+        counts = np.diff(starts)
+        if len(counts) != columns or (counts < 0).any() or counts.sum() != len(inside) or rows * columns > _LARGEST:
+            raise ValueError(f"{len(inside)} entries do not make a sparse matrix of {rows} x {columns}")
         out = np.zeros((rows, columns))
-        column = np.repeat(np.arange(columns), np.diff(starts))
-        np.add.at(out, (np.asarray(self.state["indices"]), column), np.asarray(self.state["data"]))
+        np.add.at(out, (inside, np.repeat(np.arange(columns), counts)), numbers)
         return out
+
+
+class _StoredType(_Inert):
+    """Stands for `numpy.dtype`: a code as f8, and the order of bytes in the state."""
+
+    def __init__(self, code: str = "", *_ignored: Any) -> None:
+        self.code, self.order = str(code), "="
+
+    def __setstate__(self, state: Any) -> None:
+        self.order = str(state[1])
+
+    def plain(self) -> np.dtype:
+        """The type, if it is one of plain numbers: NumPy is given no other, since it trusts what it is given."""
+        if not re.fullmatch(r"[fiub][1248]", self.code) or self.order not in "<>=|":
+            raise ValueError(f"expected numbers, found the type {self.code[:20]!r}")
+        return np.dtype(self.order + self.code)
+
+
+class _StoredArray(_Inert):
+    """Stands for `numpy.ndarray`: keeps the bytes, which become numbers only where an array is needed."""
+
+    def __setstate__(self, state: Any) -> None:
+        *_, shape, dtype, by_columns, data = state
+        self.shape, self.dtype, self.by_columns, self.data = shape, dtype, by_columns, data
+
+    def dense(self) -> np.ndarray:
+        """The array; floats in double precision."""
+        data = self.data.encode("latin1") if isinstance(self.data, str) else self.data
+        numbers = np.frombuffer(data, dtype=self.dtype.plain())
+        return _dense(numbers.reshape(self.shape, order="F" if self.by_columns else "C"))
 
 
 def _reconstruct_inert(cls: type, _base: type, _state: Any) -> Any:
@@ -249,17 +261,20 @@ def _encode_latin1(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-def _array_from_buffer(buffer: Any, dtype: Any, shape: tuple[int, ...], order: str) -> np.ndarray:
-    """Stands for NumPy's own function of newer pickles."""
-    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order="F" if order == "F" else "C")
+def _stored(shape: Any, dtype: Any, by_columns: Any, data: Any) -> _StoredArray:
+    array = _StoredArray()
+    array.__setstate__((shape, dtype, by_columns, data))
+    return array
 
 
 def _numpy_names() -> dict[tuple[str, str], Any]:
-    names: dict[tuple[str, str], Any] = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
+    names: dict[tuple[str, str], Any] = {("numpy", "ndarray"): _StoredArray, ("numpy", "dtype"): _StoredType}
     for package in ("numpy.core", "numpy._core"):
-        names[f"{package}.multiarray", "_reconstruct"] = multiarray._reconstruct
-        names[f"{package}.multiarray", "scalar"] = multiarray.scalar
-        names[f"{package}.numeric", "_frombuffer"] = _array_from_buffer
+        names[f"{package}.multiarray", "_reconstruct"] = _StoredArray
+        names[f"{package}.multiarray", "scalar"] = lambda dtype, data=b"": _stored((), dtype, False, data)
+        names[f"{package}.numeric", "_frombuffer"] = lambda data, dtype, shape, order: _stored(
+            shape, dtype, order == "F", data
+        )
     return names
 
 
@@ -273,24 +288,24 @@ _KNOWN_NAMES: dict[tuple[str, str], Any] = {
 }
 
 
-class _Guarded(pickle.Unpickler):
+class _Guarded(DataUnpickler):
     """Resolves the few names a body model file needs; any other name is refused before anything happens."""
 
-    def find_class(self, module: str, name: str) -> Any:
-        """The stand-in or the harmless original of `module.name`.
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        """The stand-in or the harmless original of a name.
 
         Raises:
             pickle.UnpicklingError: any name outside the list.
         """
-        if module.split(".")[0] == "chumpy":
+        if module_name.split(".")[0] == "chumpy":
             return _ChumpyArray
-        if module.startswith("scipy.sparse") and name in ("csc_matrix", "csc_array"):
+        if module_name.startswith("scipy.sparse") and global_name in ("csc_matrix", "csc_array"):
             return _SparseColumns
         try:
-            return _KNOWN_NAMES[module, name]
+            return _KNOWN_NAMES[module_name, global_name]
         except KeyError:
             raise pickle.UnpicklingError(
-                f"it asks for {module}.{name}, which a body model has no use for; nothing was run"
+                f"it asks for {module_name}.{global_name}, which a body model has no use for; nothing was run"
             ) from None
 
 
@@ -300,7 +315,7 @@ def read_pickle(raw: bytes) -> dict[str, Any]:
     Raises:
         pickle.UnpicklingError: not such a file, or it names anything beyond arrays.
     """
-    found = _Guarded(io.BytesIO(raw), encoding="latin1").load()
+    found = _Guarded(raw).load()
     if not isinstance(found, dict):
         raise pickle.UnpicklingError("it does not hold a dictionary")
     return found

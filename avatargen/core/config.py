@@ -28,11 +28,14 @@ from avatargen.core.settings import Settings
 
 _ORIGINAL_PRESET = "presets/avatarclip.conf"
 QUALITIES = ("draft", "standard", "high")
-_INCLUDE = re.compile(r"^\s*include\s+(?:required\s*\(\s*)?(?:file\s*\(\s*)?\"([^\"]*)\"", re.MULTILINE)
+_COMMENT = re.compile(r"(\"(?:\\.|[^\"\\\n])*\")|(?:#|//)[^\n]*")
+_INCLUDE = re.compile(r"\binclude\s+(?:required\s*\(\s*)?(?:file\s*\(\s*)?\"([^\"]*)\"")
 _FOREIGN = re.compile(r"\binclude\s+(?:required\s*\(\s*)?(url|package|classpath)\s*\(")
 _UNQUOTED = re.compile(r"^(\s*(?:text|(?:face_|back_)?prompt)\s*[=:]\s*)([^\s\"{\[$][^\"\n]*?)\s*$", re.MULTILINE)
-_MAX_INCLUDES = 16
-_LONGEST = 1_000_000
+_LONGEST = 100_000
+"""Characters of a configuration with all that it includes; pyhocon reads ten thousand a second at its slowest."""
+_MOST_FILES, _MOST_REFERENCES = 32, 16
+"""Included ones, and `${...}` in all of them: each may double what came before it."""
 T = TypeVar("T")
 
 # pyhocon logs a line for a missing include and goes on; we check includes ourselves.
@@ -119,7 +122,10 @@ def read_tree(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: the file or one of its includes is missing, circular or not HOCON.
     """
-    _check_includes(path, ())
+    texts: list[str] = []
+    _collect(path, (), texts)
+    if sum(text.count("${") for text in texts) > _MOST_REFERENCES:
+        raise ConfigError(f"{path}: more than {_MOST_REFERENCES} references ${{...}}; write the values themselves")
     try:
         tree = _parsed(path)
     except (ConfigException, ParseBaseException) as error:
@@ -145,9 +151,10 @@ def _parsed(path: Path) -> Any:
     return ConfigFactory.parse_string(tidy, str(path.parent))
 
 
-def _check_includes(path: Path, above: tuple[Path, ...]) -> None:
+def _collect(path: Path, above: tuple[Path, ...], texts: list[str]) -> None:
+    """Append the text of the file and of all that it includes, as often as it is included."""
     resolved = path.resolve()
-    if resolved in above or len(above) > _MAX_INCLUDES:
+    if resolved in above:
         raise ConfigError(f"{above[-1]}: includes itself through {path}")
     try:
         if path.exists() and not path.is_dir() and (not path.is_file() or path.stat().st_size > _LONGEST):
@@ -158,10 +165,16 @@ def _check_includes(path: Path, above: tuple[Path, ...]) -> None:
         raise ConfigError(where) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as text: {error}") from error
+    texts.append(text)
+    if len(texts) > _MOST_FILES or sum(map(len, texts)) > _LONGEST:
+        raise ConfigError(
+            f"{(*above, resolved)[0]}: includes {len(texts)} files or more; "
+            f"at most {_MOST_FILES} and {_LONGEST // 1000} kB in all are read"
+        )
     if foreign := _FOREIGN.search(text):
         raise ConfigError(f"{path}: include {foreign.group(1)}(...) is not allowed; a configuration is made of files")
-    for name in _INCLUDE.findall(text):
-        _check_includes(path.parent / name, (*above, resolved))
+    for name in _INCLUDE.findall(_COMMENT.sub(r"\1", text)):
+        _collect(path.parent / name, (*above, resolved), texts)
 
 
 def _plain(value: Any) -> Any:

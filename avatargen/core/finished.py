@@ -73,11 +73,21 @@ def _record(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder} holds no finished run: run.json is missing{begun * (folder / '.work').is_dir()}")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BrokenFileError(f"{path} cannot be read: {error}\n  {_AGAIN}") from error
-    if not isinstance(record, dict) or not isinstance(record.get("texts"), dict):
+    if not _is_record(record):
         raise BrokenFileError(f"{path} is not the record of a run\n  {_AGAIN}")
     return record
+
+
+def _is_record(record: object) -> bool:
+    """Whether the parts that are used later are what a run writes."""
+    if not isinstance(record, dict) or "texts" not in record:
+        return False
+    sections = [record.get(key, {}) for key in ("texts", "stages", "licences", "settings", "guidance")]
+    if not all(isinstance(section, dict) for section in [*sections, record.get("description") or {}]):
+        return False
+    return all(isinstance(text, str | None) for text in record["texts"].values())
 
 
 _AGAIN = "Make the run again: its own command with --resume takes what is still good."
@@ -92,7 +102,7 @@ def _stage(folder: Path, name: str, keys: dict[str, str], unpack: Any) -> Any:
         raise BrokenFileError(f"{path} is missing, though the run is finished\n  {_AGAIN}") from None
     except BrokenFileError as error:
         raise BrokenFileError(f"{str(error).splitlines()[0]}\n  {_AGAIN}") from error
-    except (KeyError, ValueError, TypeError) as error:
+    except Exception as error:  # whatever a value of another shape or kind meets on its way
         raise BrokenFileError(f"{path} does not hold what it should ({error})\n  {_AGAIN}") from error
     if name in keys and keys[name] != metadata.get("key"):
         raise InputError(

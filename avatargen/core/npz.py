@@ -2,14 +2,14 @@
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from avatargen.core.errors import BrokenFileError
 
-_MAX_BYTES = 8 << 30
+_MAX_BYTES = 1 << 30
 
 
 def encode_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -26,21 +26,27 @@ def encode_npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     return target.getvalue()
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an `.npz`, without executing anything: entries that need pickle are refused where they are read.
+def read_npz(path: Path, keys: Container[str] | None = None, most_bytes: int = _MAX_BYTES) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz`, without executing anything: entries that need pickle are refused where they are read.
 
     Entries that hold Python objects come back missing, since old files keep harmless extras in them.
 
+    Args:
+        path: the archive.
+        keys: which arrays; all of them if None.
+        most_bytes: how much they may unpack to.
+
     Raises:
-        BrokenFileError: not an archive, cut off, or larger than 8 GB unpacked.
+        BrokenFileError: not an archive, cut off, or too large.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             total = sum(info.file_size for info in archive.infolist())
-        if total > _MAX_BYTES:
-            raise BrokenFileError(f"{path}: unpacks to {total} bytes; refusing more than {_MAX_BYTES}")
+        if total > most_bytes:
+            raise BrokenFileError(f"{path}: unpacks to {total} bytes; refusing more than {most_bytes}")
         with np.load(path, allow_pickle=False) as archive:
-            return {name: array for name in archive.files if (array := _entry(archive, name, path)) is not None}
+            names = [name for name in archive.files if keys is None or name in keys]
+            return {name: array for name in names if (array := _entry(archive, name, path)) is not None}
     except (FileNotFoundError, BrokenFileError):
         raise
     except Exception as error:  # zipfile, zlib and NumPy have a dozen kinds for an archive that is not one

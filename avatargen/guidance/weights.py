@@ -4,7 +4,6 @@ Three formats: safetensors; a plain state dict (`torch.save`), read by torch's o
 TorchScript archive, whose module tree is read by ours, which knows tensors and plain containers only.
 """
 
-import io
 import pickle
 import warnings
 import zipfile
@@ -17,19 +16,7 @@ from torch import Tensor
 
 from avatargen.core.errors import BrokenFileError, MissingAssetError
 from avatargen.core.files import load_tensors
-
-STORAGE_DTYPES = {
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "DoubleStorage": torch.float64,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-}
+from avatargen.core.pickles import STORAGE_DTYPES, ArchiveUnpickler, rebuild_tensor
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -57,7 +44,7 @@ def _is_script(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError) as error:
+    except Exception as error:  # zipfile has half a dozen kinds for an archive that is none
         raise BrokenFileError(f"{path} is a damaged archive: {error}\n  Copy or download it again.") from error
 
 
@@ -87,17 +74,13 @@ class _Node:
     """Stands for any object of the archive: it has attributes and no behaviour."""
 
 
-def _rebuild_tensor(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object) -> Tensor:
-    return torch.as_strided(storage, size, stride, offset)
-
-
 def _same(value: object, *_: object) -> object:
     return value
 
 
 _HARMLESS = {
     ("collections", "OrderedDict"): OrderedDict,
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): _same,
     ("torch.jit._pickle", "build_intlist"): _same,
     ("torch.jit._pickle", "build_doublelist"): _same,
@@ -107,12 +90,8 @@ _HARMLESS = {
 }
 
 
-class _Reader(pickle.Unpickler):
+class _Reader(ArchiveUnpickler):
     """Rebuilds the module tree of a TorchScript archive from tensors and empty nodes."""
-
-    def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
-        super().__init__(io.BytesIO(archive.read(f"{folder}/data.pkl")))
-        self._archive, self._folder = archive, folder
 
     def find_class(self, module_name: str, global_name: str, /) -> object:
         if (module_name, global_name) in _HARMLESS:
@@ -123,32 +102,20 @@ class _Reader(pickle.Unpickler):
             return STORAGE_DTYPES[global_name]
         raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}, which is not a tensor")
 
-    def persistent_load(self, pid: object) -> Tensor:
-        match pid:
-            case ("storage", torch.dtype() as dtype, str(key), _, int(count)) if key.isalnum():
-                data = self._archive.read(f"{self._folder}/data/{key}")
-                return (
-                    torch.frombuffer(bytearray(data), dtype=dtype, count=count)
-                    if count
-                    else torch.empty(0, dtype=dtype)
-                )
-            case _:
-                raise pickle.UnpicklingError(f"it names a storage in an unknown way: {str(pid)[:80]}")
-
 
 def _read_script(path: Path) -> dict[str, Tensor]:
     try:
         with zipfile.ZipFile(path) as archive:
-            folder = next(n for n in archive.namelist() if n.endswith("/data.pkl")).removesuffix("/data.pkl")
-            if f"{folder}/byteorder" in archive.namelist() and archive.read(f"{folder}/byteorder") == b"big":
+            folder = next(n for n in archive.namelist() if n.endswith("/data.pkl")).removesuffix("data.pkl")
+            if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") == b"big":
                 raise BrokenFileError(f"{path} was written on a big-endian machine and cannot be read here")
             root = _Reader(archive, folder).load()
-    except (pickle.UnpicklingError, zipfile.BadZipFile, StopIteration, OSError, EOFError) as error:
+    except BrokenFileError:
+        raise
+    except Exception as error:  # zipfile, zlib and the unpickler have a dozen kinds for what was altered
         raise BrokenFileError(
             f"{path} cannot be read as an archive of tensors: {error or type(error).__name__}"
         ) from error
-    except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        raise BrokenFileError(f"{path} is a damaged TorchScript archive: {error}") from error
     tensors: dict[str, Tensor] = {}
     _collect(root, "", tensors, 0)
     if not tensors:

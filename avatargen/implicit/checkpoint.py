@@ -1,6 +1,6 @@
 """Stop and go on exactly: everything an optimisation needs to continue bit by bit, in one safetensors file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -20,6 +20,8 @@ class Progress:
     step: int = 0
     rate: float = 1.0
     """Factor on all learning rates; halved after each failure."""
+    told: list[tuple[float, float]] = field(default_factory=list)
+    """Loss and score of each step that was taken, so that the curves of a run that was killed are whole."""
 
 
 def _pack(progress: Progress) -> dict[str, Tensor]:
@@ -79,7 +81,8 @@ class Memory:
 
 def save(path: Path, progress: Progress, key: str) -> None:
     """Write the whole state; `key` names what is being optimised."""
-    save_tensors(path, _pack(progress), {"key": key})
+    told = torch.tensor(progress.told, dtype=torch.float64).reshape(-1, 2)
+    save_tensors(path, _pack(progress) | {"told": told}, {"key": key})
 
 
 def resume(path: Path, progress: Progress, key: str) -> bool:
@@ -95,6 +98,7 @@ def resume(path: Path, progress: Progress, key: str) -> bool:
         return False
     try:
         _unpack(progress, tensors)
+        progress.told = [(loss, score) for loss, score in tensors["told"].tolist()]
     except (KeyError, ValueError, RuntimeError) as error:
         raise BrokenFileError(
             f"{path} does not hold a whole checkpoint: {error}\n  Delete it to start this stage anew."

@@ -40,7 +40,7 @@ from avatargen.render.picture import render_mesh
 from avatargen.render.shading import random_light
 from avatargen.render.volume import eikonal_loss
 
-_VERSION = 2
+_VERSION = 3
 _CLAY = 0.8
 _MODES = {"on": "all", "grey": "grey", "off": "none"}
 _FACE, _FACE_HOLD = frozenset({"face", "lips", "eye", "brow"}), 20.0
@@ -212,8 +212,8 @@ def run_steps(
     """
     clock, memory, watch = Stopwatch(), Memory(progress), LossWatch()
     with stage(reporter, "sculpting", settings.steps):
-        if progress.step:
-            reporter.step(progress.step)
+        for loss, score in progress.told:  # by a run before this one
+            reporter.step(loss=loss, score=score)
         while progress.step < settings.steps and not leave(
             f"sculpting after {progress.step} of {settings.steps} steps"
         ):
@@ -238,6 +238,7 @@ def run_steps(
                 continue
             memory.confirm()
             progress.step += 1
+            progress.told.append((loss, score))
             reporter.step(loss=loss, score=score)
             if checkpoint is not None and settings.checkpoint_every and progress.step % settings.checkpoint_every == 0:
                 save(checkpoint, progress, key)

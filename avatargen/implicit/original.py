@@ -39,7 +39,7 @@ from avatargen.render.fragments import pixel_rays
 from avatargen.render.raster import rasterize
 from avatargen.render.shading import random_light
 
-_VERSION = 1
+_VERSION = 2
 _FOV = math.radians(60.0)
 _MASK_SIZE, _WIDENED = 256, 10
 _UNMASKED_SIZE = 113

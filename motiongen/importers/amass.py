@@ -3,6 +3,7 @@
 Both hold rotation vectors on SMPL's joints, whose rest frames are identities: the orientations carry over as they are.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,29 +16,47 @@ from avatargen.core.values import Motion
 from motiongen.kinematics import JOINT, REFERENCE_JOINTS, matrix_from_rotvec
 
 _RATES = ("mocap_framerate", "mocap_frame_rate", "fps")
+_MAX_FRAMES = 500_000
 _Y_FROM_Z_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 # SMPL's neutral template: pelvis over its own origin's sole, and hips under the pelvis.
 _SMPL_PELVIS_HEIGHT = 0.92
 _SMPL_PELVIS_FROM_ORIGIN = np.array([-0.0018, -0.2233, 0.0282])
 
 
-def _poses(path: Path, data: dict[str, np.ndarray]) -> np.ndarray:
+def _numbers(path: Path, data: Mapping[str, np.ndarray], key: str, size: int | None = None) -> np.ndarray:
+    """The array `key` in double precision; `size` numbers in one axis if given.
+
+    Raises:
+        BrokenFileError: it holds something else, or values that no motion has.
+    """
+    array = data[key]
+    if array.dtype.kind not in "fiu" or (size is not None and array.size != size):
+        raise BrokenFileError(f"{path}: {key!r} has shape {array.shape} and type {array.dtype}")
+    array = array.astype(float)
+    if not np.isfinite(array).all() or np.abs(array).max(initial=0.0) > 1e5:
+        raise BrokenFileError(f"{path}: {key!r} holds NaN, infinite or absurdly large values")
+    return array if size is None else array.reshape(size)
+
+
+def _poses(path: Path, data: Mapping[str, np.ndarray]) -> np.ndarray:
     """Rotation vectors of the root and 21 body joints. [t, 22, 3]."""
-    if "root_orient" in data and "pose_body" in data:
-        poses = np.concatenate([np.atleast_2d(data["root_orient"]), np.atleast_2d(data["pose_body"])], axis=-1)
-    elif "poses" in data:
-        poses = data["poses"]
-    else:
+    keys = ("root_orient", "pose_body") if {"root_orient", "pose_body"} <= set(data) else ("poses",)
+    if keys[-1] not in data:
         raise BrokenFileError(
             f"{path}: has neither 'poses' nor 'root_orient' and 'pose_body' (it has {', '.join(data) or 'nothing'})"
         )
-    if not np.issubdtype(poses.dtype, np.number) or poses.ndim < 2 or len(poses) == 0:
-        raise BrokenFileError(f"{path}: 'poses' has shape {poses.shape} and type {poses.dtype}; no frames of numbers")
-    poses = poses.reshape(len(poses), -1).astype(float)
+    parts = [data[key] for key in keys]
+    frames = len(parts[0]) if parts[0].ndim else 0
+    if any(part.ndim < 2 or len(part) != frames for part in parts) or not 1 <= frames <= _MAX_FRAMES:
+        shapes = " and ".join(f"{key!r} has shape {part.shape}" for key, part in zip(keys, parts, strict=True))
+        raise BrokenFileError(f"{path}: {shapes}; wanted are rows of numbers for 1 to {_MAX_FRAMES} frames")
+    poses = np.concatenate([_numbers(path, data, key).reshape(frames, -1) for key in keys], axis=1)
     if poses.shape[1] < 66 or poses.shape[1] % 3:
         raise BrokenFileError(
             f"{path}: 'poses' has {poses.shape[1]} numbers a frame; 66 (22 joints) or more are needed"
         )
+    if np.abs(poses).max() > 1e3:
+        raise BrokenFileError(f"{path}: 'poses' holds absurdly large angles")
     return poses[:, :66].reshape(-1, 22, 3)
 
 
@@ -68,23 +87,21 @@ def read_amass(
     poses = _poses(path, data)
     if "trans" not in data:
         raise BrokenFileError(f"{path}: has no 'trans'")
-    trans = np.asarray(data["trans"])
-    if trans.shape != (len(poses), 3) or not np.issubdtype(trans.dtype, np.number):
+    trans = _numbers(path, data, "trans")
+    if trans.shape != (len(poses), 3):
         raise BrokenFileError(f"{path}: 'trans' has shape {trans.shape}, 'poses' {len(poses)} frames")
-    if (
-        not (np.isfinite(poses).all() and np.isfinite(trans).all())
-        or np.abs(trans).max() > 1e5
-        or np.abs(poses).max() > 1e3
-    ):
-        raise BrokenFileError(f"{path}: 'poses' or 'trans' holds NaN, infinite or absurdly large values")
-    rate = next((data[key] for key in _RATES if key in data), None)
-    if rate is None or rate.size != 1 or not np.issubdtype(rate.dtype, np.number):
+    rate = next((key for key in _RATES if key in data), None)
+    if rate is None:
         raise BrokenFileError(f"{path}: has no frame rate ({', '.join(_RATES)})")
-    fps = float(rate.reshape(()))
+    fps = float(_numbers(path, data, rate, 1)[0])
     if not 1 <= fps <= 1000:
         raise BrokenFileError(f"{path}: the frame rate is {fps:g}; usable are 1 to 1000")
-    pelvis_offset = np.asarray(data.get("rest_root", pelvis_offset), dtype=float).reshape(3)
-    pelvis_height = float(np.asarray(data.get("rest_root_height", pelvis_height)).reshape(()))
+    if "rest_root" in data:
+        pelvis_offset = _numbers(path, data, "rest_root", 3)
+    if "rest_root_height" in data:
+        pelvis_height = float(_numbers(path, data, "rest_root_height", 1)[0])
+    if not 0.01 <= pelvis_height <= 100:
+        raise BrokenFileError(f"{path}: 'rest_root_height' is {pelvis_height:g} m; usable are 0.01 to 100")
     if up == "auto":
         up = str(data["up_axis"]).lower() if "up_axis" in data else "z"
     world = _Y_FROM_Z_UP if up == "z" else np.eye(3)
@@ -94,7 +111,7 @@ def read_amass(
     scale = float(joints[0, 1]) / pelvis_height
     return Motion(
         rotations=rotations,
-        root_position=(trans.astype(float) + pelvis_offset) @ world.T * scale,
+        root_position=(trans + pelvis_offset) @ world.T * scale,
         rest_root_height=float(joints[0, 1]),
         joint_names=SMPL_JOINTS,
         fps=fps,

@@ -20,6 +20,10 @@ _AXES = {"X": 0, "Y": 1, "Z": 2}
 _CHANNELS = {f"{axis}{kind}": (kind, _AXES[axis]) for axis in "XYZ" for kind in ("position", "rotation")}
 _MAX_JOINTS = 1000
 _MAX_FRAMES = 2_000_000
+_MAX_TURNS = 6_000_000
+"""Joints times frames: 75 joints at 120 frames a second for ten minutes; each takes some hundred bytes."""
+_MAX_BYTES = 256 << 20
+_MAX_HEADER = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -205,25 +209,35 @@ def elementary_rotation(axis: int, angle: Float[np.ndarray, "*b"]) -> Float[np.n
     return matrix
 
 
+def _lines(text: str, path: str) -> tuple[list[str], int | None]:
+    """The lines, and which of them begins the MOTION block."""
+    if text.count("\n") + text.count("\r") > 2 * _MAX_FRAMES:
+        raise BrokenFileError(f"{path}:1: more than {2 * _MAX_FRAMES} lines; that is no motion")
+    lines = text.lstrip("\ufeff").splitlines()
+    motion = next((n for n, line in enumerate(lines) if line.strip().upper() == "MOTION"), None)
+    if not lines or not lines[0].strip().upper().startswith("HIERARCHY"):
+        raise BrokenFileError(f"{path}:1: not a BVH file: it does not begin with HIERARCHY")
+    if sum(map(len, lines[:motion])) > _MAX_HEADER:
+        raise BrokenFileError(f"{path}:1: the hierarchy has more than a million characters; no skeleton needs as many")
+    return lines, motion
+
+
 def parse_bvh(text: str, path: str = "text") -> Bvh:
     """What the BVH `text` says; `path` is only named in errors.
 
     Raises:
         BrokenFileError: anything is missing, doubled, cut off or not finite; names `path` and line.
     """
-    lines = text.splitlines()
-    motion = next((n for n, line in enumerate(lines) if line.strip().upper() == "MOTION"), None)
-    if not lines or not lines[0].lstrip("\ufeff").strip().upper().startswith("HIERARCHY"):
-        raise BrokenFileError(f"{path}:1: not a BVH file: it does not begin with HIERARCHY")
-    lines[0] = lines[0].lstrip("\ufeff")
+    lines, motion = _lines(text, path)
     joints, ends = _read_hierarchy(_Header(path, lines[:motion]))
     if motion is None:
         raise BrokenFileError(f"{path}:{len(lines)}: no MOTION block; is the file cut off?")
     if not any(kind == "rotation" for joint in joints for kind, _ in joint.channels):
         raise BrokenFileError(f"{path}:{motion + 1}: no joint has a rotation channel")
     frames, at = _keyword(path, lines, motion + 1, "Frames")
-    if frames != int(frames) or not 1 <= frames <= _MAX_FRAMES:
-        raise BrokenFileError(f"{path}:{at}: 'Frames: {frames:g}'; a motion needs 1 to {_MAX_FRAMES} frames")
+    most = min(_MAX_FRAMES, _MAX_TURNS // len(joints))
+    if not (1 <= frames <= most and frames == int(frames)):
+        raise BrokenFileError(f"{path}:{at}: 'Frames: {frames:g}'; {len(joints)} joints can have 1 to {most} frames")
     frame_time, at = _keyword(path, lines, at, "Frame Time")
     if not 1e-3 <= frame_time <= 1.0:
         raise BrokenFileError(
@@ -260,13 +274,13 @@ def read_bvh(path: Path) -> Bvh:
     Raises:
         BrokenFileError: as `parse_bvh`, or the file is not text.
     """
+    if path.stat().st_size > _MAX_BYTES:
+        raise BrokenFileError(f"{path}: larger than {_MAX_BYTES >> 20} MB; cut the recording into clips")
+    raw = path.read_bytes()
     try:
-        text = path.read_bytes().decode("utf-8", errors="strict")
+        text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        try:
-            text = path.read_bytes().decode("latin-1")
-        except UnicodeDecodeError as error:
-            raise BrokenFileError(f"{path}: not a text file: {error}") from error
+        text = raw.decode("latin-1")  # which takes any byte
     if "\x00" in text:
         raise BrokenFileError(f"{path}: not a text file (it holds zero bytes)")
     return parse_bvh(text, str(path))

@@ -51,6 +51,8 @@ def _facing(
     if np.linalg.norm(left) < 1e-6 or np.linalg.norm(up) < 1e-6:
         raise BrokenFileError(f"{path}: hips or spine have no length in the rest pose")
     x = _unit(left)
+    if np.linalg.norm(np.cross(x, up)) < 1e-6 * np.linalg.norm(up):
+        raise BrokenFileError(f"{path}: the spine lies along the line of the hips in the rest pose")
     z = _unit(np.cross(x, up))
     frame = np.stack([x, np.cross(z, x), z])
     snapped = np.zeros((3, 3))
@@ -169,6 +171,8 @@ def retarget_bvh(
     unit = _unit_scale(float(np.mean(ankles)))
     hips = [index["left_hip"], index["right_hip"]]
     source_leg = float(tpose[hips, 1].mean() - _lowest(bvh, tpose, align)) * unit
+    if source_leg < 0.1 * unit * float(np.mean(ankles)):
+        raise BrokenFileError(f"{bvh.path}: the legs do not stand on anything in the rest pose")
     target_hips = joints[[JOINT["left_hip"], JOINT["right_hip"]]].mean(0)
     scale = float(target_hips[1]) / source_leg
     root = moving[:, hips].mean(1) * unit * scale - target[:, 0] @ (target_hips - joints[0])

@@ -235,12 +235,22 @@ AMASS_FAULTS = {
     "no trans": (_without("trans"), "no 'trans'"),
     "no frame rate": (_without("mocap_framerate"), "no frame rate"),
     "frame rate zero": (AMASS | {"mocap_framerate": np.array(0.0)}, "frame rate is 0"),
-    "frame rate NaN": (AMASS | {"mocap_framerate": np.array(np.nan)}, "frame rate is nan"),
-    "zero frames": (AMASS | {"poses": np.zeros((0, 156)), "trans": np.zeros((0, 3))}, "no frames"),
+    "frame rate NaN": (AMASS | {"mocap_framerate": np.array(np.nan)}, "'mocap_framerate' holds NaN"),
+    "zero frames": (AMASS | {"poses": np.zeros((0, 156)), "trans": np.zeros((0, 3))}, r"'poses' has shape \(0, 156\)"),
     "trans too short": (AMASS | {"trans": np.zeros((3, 3))}, "'trans' has shape"),
     "NaN": (AMASS | {"trans": np.full((4, 3), np.nan)}, "NaN"),
     "too few joints": (AMASS | {"poses": np.zeros((4, 60))}, "60 numbers a frame"),
-    "text": (AMASS | {"poses": np.array([["a", "b"]])}, "no frames of numbers"),
+    "text": (AMASS | {"poses": np.array([["a", "b"]])}, "'poses' has shape .* and type <U1"),
+    "complex": (AMASS | {"trans": np.zeros((4, 3), complex)}, "'trans' has shape .* and type complex128"),
+    "times": (AMASS | {"trans": np.zeros((4, 3), "m8[s]")}, "'trans' has shape .* and type timedelta64"),
+    "two rates": (AMASS | {"mocap_framerate": np.ones(2)}, "'mocap_framerate' has shape"),
+    "root in two numbers": (AMASS | {"rest_root": np.zeros(2)}, "'rest_root' has shape"),
+    "no height": (AMASS | {"rest_root_height": np.array(0.0)}, "'rest_root_height' is 0 m"),
+    "height in words": (AMASS | {"rest_root_height": np.array("tall")}, "'rest_root_height' has shape"),
+    "halves of two lengths": (
+        _without("poses") | {"root_orient": np.zeros((4, 3)), "pose_body": np.zeros((3, 63))},
+        "'pose_body' has shape",
+    ),
 }
 
 

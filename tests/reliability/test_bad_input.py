@@ -292,7 +292,7 @@ AVATAR = {
             "loop": "loop.conf",
             "range": "0.5 to 50",
             "infinite": "infinite.conf",
-            "large": "at most 1000 kB",
+            "large": "at most 100 kB",
         }.items()
     },
     **{f"--set {text}": ([*RUN, "--set", text], words) for text, words in SETTINGS.items()},

@@ -59,8 +59,13 @@ def run(settings=SETTINGS, seed=0, reporter=None, checkpoint=None, guidance=None
 
 
 @pytest.fixture(scope="module")
-def straight():
-    return run().state()
+def told():
+    return Recorder()
+
+
+@pytest.fixture(scope="module")
+def straight(told):
+    return run(reporter=told).state()
 
 
 def test_the_same_seed_gives_the_same_avatar_bit_by_bit(straight):
@@ -73,7 +78,7 @@ def test_another_seed_gives_another_avatar(straight):
     assert not torch.equal(straight["part_codes"], other["part_codes"])
 
 
-def test_stopping_and_going_on_equals_going_straight_through(tmp_path, straight, monkeypatch):
+def test_stopping_and_going_on_equals_going_straight_through(tmp_path, straight, told, monkeypatch):
     path = tmp_path / "fit.safetensors"
     real, calls = fit._step, []
 
@@ -91,6 +96,8 @@ def test_stopping_and_going_on_equals_going_straight_through(tmp_path, straight,
     resumed = run(checkpoint=path, reporter=reporter).state()
     assert reporter.notes == ["continuing at step 3 of 6"]
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+    assert (reporter.losses, reporter.scores) == (told.losses, told.scores)
+    assert len(told.losses) == 6
 
 
 def test_a_checkpoint_of_other_words_is_not_used_and_a_broken_one_is_an_error(tmp_path, straight):
