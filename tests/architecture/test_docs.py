@@ -1,7 +1,12 @@
 """The documentation is whole: every page has its place, every link leads somewhere, every command can be given."""
 
+import ast
+import html
+import importlib.util
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,7 +30,26 @@ PARSERS = {
 
 def test_every_page_is_in_the_navigation_and_nothing_else():
     nav = (ROOT / "mkdocs.yml").read_text().partition("nav:")[2].partition("markdown_extensions")[0]
-    assert sorted(re.findall(r"\S+\.md", nav)) == sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
+    pages = [str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")]
+    made = [f"examples/{path.stem}.md" for path in (ROOT / "examples").glob("[0-9]*.py")]
+    assert sorted(re.findall(r"\S+\.md", nav)) == sorted([*pages, *made])
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="mkdocs is not installed (extra `docs`)")
+def test_the_site_is_built_without_a_warning_and_shows_the_examples(tmp_path):
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "-d", str(tmp_path / "site")]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert built.returncode == 0, built.stderr
+    assert "WARNING" not in built.stderr
+    for path in sorted((ROOT / "examples").glob("[0-9]*.py")):
+        page = (tmp_path / "site" / "examples" / path.stem / "index.html").read_text(encoding="utf-8")
+        text = html.unescape(re.sub(r"<[^>]+>", "", page))
+        source = path.read_text(encoding="utf-8")
+        tree = ast.parse(source)
+        assert ast.get_source_segment(source, tree.body[1]) in text
+        assert source.strip().splitlines()[-1] in text
+        assert f"python examples/{path.name}" in text
+        assert (ast.get_docstring(tree) or "").splitlines()[0].rstrip(".") in text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
