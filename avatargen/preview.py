@@ -192,6 +192,7 @@ class _ViserPage:
     def _furnish(self, texts: Mapping[str, str | None]) -> None:
         scene, gui = self._server.scene, self._server.gui
         scene.set_up_direction("+y")
+        scene.configure_environment_map("warehouse", environment_intensity=0.5)  # as bright as usual washes skin out
         scene.add_grid("/floor", width=4.0, height=4.0, plane="xz", cell_size=0.25, section_size=1.0)
         camera = self._server.initial_camera
         camera.position, camera.look_at, camera.fov = (1.1, 1.3, 3.0), (0.0, 0.88, 0.0), 0.75
