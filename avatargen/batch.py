@@ -16,12 +16,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from avatargen.core.errors import AvatarGenError, InputError, OutputError
-from avatargen.core.files import digest_bytes, write_whole
+from avatargen.core.files import digest_bytes, read_small_text, write_whole
 from avatargen.core.progress import Reporter, Silent
 from avatargen.core.runs import check_text, slug
 
 _MOST_ROWS = 10_000
-_LONGEST_FILE = 20_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +69,7 @@ def read_table(path: Path) -> tuple[Row, ...]:
         InputError: no such file, no table, unknown columns, a row without texts, or two rows for one folder; the
             message says which line.
     """
-    try:
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path} is no file; name a CSV table of prompts")
-        if path.stat().st_size > _LONGEST_FILE:
-            raise InputError(f"{path} has more than {_LONGEST_FILE // 10**6} MB; that is no table of prompts")
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a table: {error}") from error
+    text = read_small_text(path, "a CSV table of prompts")
     known = [f.name for f in fields(Row)]
     try:
         table = csv.DictReader(text.splitlines(), strict=True)

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from avatargen.core.errors import AvatarGenError, BrokenFileError, InputError
-from avatargen.core.files import write_whole
+from avatargen.core.files import read_small_text, write_whole
 from avatargen.core.npz import encode_npz, read_npz
 from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.progress import Reporter, Silent
@@ -88,11 +88,12 @@ def read_labels(path: Path) -> dict[str, dict[str, str]]:
     Columns: clip, label; optional: alternatives (a|b), loop (yes), source, licence, group.
 
     Raises:
-        BrokenFileError: no such columns, or not a text file.
+        BrokenFileError: no such columns, or not a table.
+        InputError: no such file, or one that is no text.
     """
     try:
-        rows = list(csv.DictReader(path.read_text("utf-8").splitlines()))
-    except (UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.DictReader(read_small_text(path, "a CSV table of labels").splitlines()))
+    except csv.Error as error:
         raise BrokenFileError(f"{path}: not a CSV file: {error}") from error
     if not rows or not {"clip", "label"} <= set(rows[0]):
         raise BrokenFileError(f"{path}: needs a header line with the columns 'clip' and 'label', and rows")

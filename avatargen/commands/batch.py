@@ -54,6 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     """Make all rows; 1 if one failed.
 
     Raises:
+        ConfigError: the settings for all rows cannot be used.
         InputError: the table cannot be used.
         OutputError: the gallery cannot be written.
     """
@@ -62,11 +63,15 @@ def main(arguments: Sequence[str]) -> int:
     given = {name: value for name, value in given.items() if value is not None}
     # After parsing, so that --help does not wait for torch.
     from avatargen.batch import read_table, run_batch  # noqa: PLC0415
+    from avatargen.core.config import load_settings  # noqa: PLC0415
     from avatargen.core.errors import InputError  # noqa: PLC0415
     from avatargen.core.progress import Terminal  # noqa: PLC0415
 
     if given and asked.ray is None:
         raise InputError(f"--task-{next(iter(given))} is for a cluster; name one with --ray local, auto or HOST:PORT")
+    config = Path(asked.config) if asked.config else None
+    # What is wrong for all rows is told once; "" is for AvatarCLIP's files, which ask each row's appearance.
+    load_settings(quality=asked.quality, config=config, overrides=asked.set, appearance="")
     rows, gallery, told = read_table(Path(asked.table)), Path(asked.out), Terminal()
     named = {"quality": asked.quality, "guidance": asked.guidance, "device": asked.device, "config": asked.config}
     named = {name: value for name, value in named.items() if value}

@@ -28,15 +28,13 @@ def main(arguments: Sequence[str]) -> list[Path]:
     asked = build_parser().parse_args(arguments)
     # After parsing, so that --help does not wait for torch.
     from avatargen.core.errors import InputError  # noqa: PLC0415
+    from avatargen.core.files import read_small_text  # noqa: PLC0415
     from avatargen.core.progress import Terminal  # noqa: PLC0415
     from avatargen.judged import evaluate_runs  # noqa: PLC0415
 
     others: list[str] = []
     if asked.distractors:
-        try:
-            lines = Path(asked.distractors).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{asked.distractors} cannot be read: {error}") from error
+        lines = read_small_text(Path(asked.distractors), "a file with a text on each line").splitlines()
         others = [line.strip() for line in lines if line.strip()]
         if not others:
             raise InputError(f"{asked.distractors} holds no text; write one a line")

@@ -153,17 +153,17 @@ def _parsed(path: Path) -> Any:
 
 def _collect(path: Path, above: tuple[Path, ...], texts: list[str]) -> None:
     """Append the text of the file and of all that it includes, as often as it is included."""
-    resolved = path.resolve()
-    if resolved in above:
-        raise ConfigError(f"{above[-1]}: includes itself through {path}")
     try:
+        resolved = path.resolve()
+        if resolved in above:
+            raise ConfigError(f"{above[-1]}: includes itself through {path}")
         if path.exists() and not path.is_dir() and (not path.is_file() or path.stat().st_size > _LONGEST):
             raise ConfigError(f"{path}: a configuration is a regular file of at most {_LONGEST // 1000} kB")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         where = f"{above[-1]}: missing include {path}" if above else f"no such configuration file: {path}"
         raise ConfigError(where) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: bytes that are no text, a zero byte in the name
         raise ConfigError(f"{path}: cannot be read as text: {error}") from error
     texts.append(text)
     if len(texts) > _MOST_FILES or sum(map(len, texts)) > _LONGEST:

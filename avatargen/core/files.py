@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as _encode_tensors
 
-from avatargen.core.errors import BrokenFileError, OutputError
+from avatargen.core.errors import BrokenFileError, InputError, OutputError
 
 
 def write_whole(path: Path, data: bytes) -> Path:
@@ -73,6 +73,22 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def read_small_text(path: Path, what: str, most_bytes: int = 20_000_000) -> str:
+    """The text of a file in UTF-8 that the user named as `what`, without a byte order mark.
+
+    Raises:
+        InputError: there is none, it is a folder or a device, too large, or no text.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is no file; name {what}")
+        if path.stat().st_size > most_bytes:
+            raise InputError(f"{path} has more than {most_bytes // 10**6} MB; name {what}")
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # ValueError: bytes that are no text, a zero byte in the name
+        raise InputError(f"{path} cannot be read: {error}\n  Name {what}.") from error
 
 
 def digest_bytes(data: bytes) -> str:

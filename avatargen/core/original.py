@@ -85,6 +85,7 @@ _DEAD = frozenset(
         "motion_generator.codebook_path",
     }
 )  # fmt: skip
+_COUNTS = ("train.end_iter", "motion_generator.num_frame", "pose_generator.num_sample", "pose_generator.num_batch")
 _DEAD_SECTIONS = ("model.nerf",)
 _FACE_EVERY = 4
 _CANDIDATES = {
@@ -142,6 +143,9 @@ def translate(
     given = dict(_leaves(tree))
     for key in given:
         _check_known(key, source)
+    for key in _COUNTS:
+        if not isinstance(given.get(key, 0), int | float):
+            raise ConfigError(f"{source}: {key!r} must be a number, not {given[key]!r}")
     if appearance is None and any(TOKEN in str(value) for value in given.values()):
         raise ConfigError(f'{source}: {PLACE} has to stand for something\n  Say what, e.g. --appearance "Iron Man".')
     changes = {_RENAMED[key]: value for key, value in given.items() if key in _RENAMED}
@@ -231,9 +235,9 @@ def _moving(given: Mapping[str, Any], texts: dict[str, str], source: str) -> dic
         ("motion_generator.type", "motion.sequence", _SEQUENCES),
     ):
         if key in given:
-            if given[key] not in known:
+            if str(given[key]) not in known:
                 raise ConfigError(f"{source}: {key} = {given[key]!r} is not known\n  There are: {', '.join(known)}")
-            changes[ours] = known[given[key]]
+            changes[ours] = known[str(given[key])]
     if given.get("motion_generator.type") == "MotionOptimizer":
         changes["motion.losses"] = "original"
     if "motion_generator.num_frame" in given:

@@ -28,16 +28,17 @@ def check_text(what: str, text: str | None) -> str | None:
     """The text with its white space tidied.
 
     Raises:
-        InputError: it is empty, longer than `MAX_TEXT` characters, or holds control characters.
+        InputError: nothing of it can be seen, it is longer than `MAX_TEXT` characters, or holds control characters.
     """
     if text is None:
         return None
     tidy = " ".join(text.split())
-    if not tidy:
+    kinds = {unicodedata.category(c) for c in tidy[: MAX_TEXT + 1]}
+    if not kinds - {"Cf", "Cn", "Co", "Mc", "Me", "Mn", "Zs"}:
         raise InputError(f"--{what} is empty; leave it out, or say what you want, e.g. --{what} {_EXAMPLES[what]!r}")
     if len(tidy) > MAX_TEXT:
         raise InputError(f"--{what} has {len(tidy)} characters; at most {MAX_TEXT} are understood")
-    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in tidy):
+    if kinds & {"Cc", "Cs"}:
         raise InputError(f"--{what} holds control characters; use plain text")
     return tidy
 

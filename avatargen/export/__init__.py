@@ -1,5 +1,6 @@
 """Bytes for the world: one encoder per format, and `export`, which picks it by the file's extension."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -170,7 +171,8 @@ def put_together(files: Mapping[Path, bytes]) -> None:
             write_whole(target, data)
     except OutputError:
         for target in fresh:
-            target.unlink(missing_ok=True)
+            with contextlib.suppress(OSError, ValueError):  # ValueError: a zero byte in the name
+                target.unlink()
         raise
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from avatargen.body.load import load_body_model
 from avatargen.body.model import BodyModel
-from avatargen.core.errors import MissingExtraError
+from avatargen.core.errors import InputError, MissingExtraError
 from avatargen.core.files import save_tensors, write_whole
 from avatargen.core.progress import Reporter, Silent, Terminal, stage
 from avatargen.core.rng import stream
@@ -207,6 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--features", type=int, metavar="N", help="only write the embedded guidance's features of the first N bodies"
     )
     args = parser.parse_args(arguments)
+    if args.steps < 1 or args.entries < 1:
+        raise InputError("avatargen train shape takes at least one step and one entry")
     if args.features:
         return _ship_features(args.features)
     body = load_body_model(BodySettings(kind=args.body, gender=args.gender, folder=args.folder))

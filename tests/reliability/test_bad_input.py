@@ -10,11 +10,14 @@ import re
 import struct
 import zipfile
 import zlib
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save as encode_tensors
 
 from avatargen import cli
 from avatargen.core.finished import read_finished
@@ -22,6 +25,7 @@ from avatargen.export.bvh import encode_bvh
 from avatargen.export.npz import encode_amass
 from motiongen import cli as motion_cli
 from tests.avatargen.test_convert import make_run, wiggle
+from tests.reliability.test_found import HOCON, PICKLES, WEIGHTS
 
 
 class Trap:
@@ -144,6 +148,8 @@ def world(tmp_path_factory):
         "clip.pt": pickle.dumps(Trap()),
         "broken.safetensors": b"\xff" * 40,
         "avatar.glb": b"glTF" + bytes(20),
+        "other.safetensors": encode_tensors({"a": torch.zeros(3)}),
+        "one.csv": b"shape\ntall\n",
         "cycle.conf": b'include "back.conf"',
         "back.conf": b'include "cycle.conf"',
         "self.conf": b'include "self.conf"\nseed = 1',
@@ -173,6 +179,14 @@ def world(tmp_path_factory):
     }
     for name, data in files.items():
         (root / name).write_bytes(data)
+    for number, (pickled, weights, configuration) in enumerate(
+        zip_longest(PICKLES.values(), WEIGHTS.values(), HOCON.values())
+    ):
+        for file, data in (("{}.pt", weights), ("{}.conf", configuration), ("{}/smpl/SMPL_NEUTRAL.pkl", pickled)):
+            if data is not None:
+                path = root / "found" / file.format(number)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data if isinstance(data, bytes) else data.encode())
     for folder, data in {"evil": pickle.dumps(Trap()), "cut": b"\x80\x02}", "old": pickle.dumps({"v": [1.0]})}.items():
         (root / f"bodies_{folder}" / "smpl").mkdir(parents=True)
         (root / f"bodies_{folder}" / "smpl" / "SMPL_NEUTRAL.pkl").write_bytes(data)
@@ -296,6 +310,87 @@ AVATAR = {
         }.items()
     },
     **{f"--set {text}": ([*RUN, "--set", text], words) for text, words in SETTINGS.items()},
+    "invisible shape": (["--shape", "\u202e\u200b\ufeff"], "--shape is empty"),
+    "accents of nothing": (["--shape", "\u0300" * 900], "--shape is empty"),
+    "no character": (["--appearance", "\uffff"], "--appearance is empty"),
+    "second motion empty": (["--motion", "punching", "--motion", ""], "empty"),
+    "motions of semicolons": (["--motion", "; ;"], "empty"),
+    "bell in a second motion": (["--motion", "punching;\x07"], "control characters"),
+    "height that is no number": ([*RUN, "--height", "nan"], "finite"),
+    "height below nothing": ([*RUN, "--height", "-1"], "1.3 to 2.2"),
+    "age without end": ([*RUN, "--age", "inf"], "finite"),
+    "weight of a ship": ([*RUN, "--weight-kg", "1e9"], "30 to 200"),
+    "muscle": ([*RUN, "--muscle", "2"], "0 to 1"),
+    "no faces": ([*RUN, "--faces", "0"], "mesh.faces"),
+    "faces in words": ([*RUN, "--faces", "many"], "invalid int"),
+    "a GPU of another number": (["--shape", "tall", "--device", "cuda:99"], "--device cpu"),
+    "no device": (["--shape", "tall", "--device", ""], "unknown device"),
+    "no body": (["--shape", "tall", "--body", ""], "unknown body"),
+    "no guidance": (["--shape", "tall", "--guidance", ""], "unknown guidance"),
+    "guidance weighed with nan": (["--shape", "tall", "--guidance", "embedded*nan+embedded"], "positive weight"),
+    "guidance weighed below nothing": (["--shape", "tall", "--guidance", "embedded*-1"], "positive weight"),
+    "picture is a device": (["--appearance-image", "/dev/zero"], "no picture"),
+    "picture of nothing": (["--appearance-image", "file"], "cannot be read as a picture"),
+    "config with a zero byte": ([*RUN, "--config", "a\x00"], "cannot be read"),
+    "config with a long name": ([*RUN, "--config", "x" * 300], "too long"),
+    "config of a torn run": ([*RUN, "--config", "torn/run.json"], "not valid HOCON"),
+    "config of another record": ([*RUN, "--config", "other/run.json"], "not a list"),
+    **{
+        f"weights: {name}": (
+            [*RUN[:2], "--guidance", "clip:ViT-B/32", "--guidance-weights", file, *VOCABULARY],
+            words,
+        )
+        for name, file, words in (
+            ("a device", "/dev/zero", "/dev/zero"),
+            ("a folder", "run", "no weight file"),
+            ("empty", "file", "cannot be read"),
+            ("of another model", "other.safetensors", "'text_projection' is missing"),
+            *((name, f"found/{number}.pt", f"{number}.pt") for number, name in enumerate(WEIGHTS)),
+        )
+    },
+    "vocabulary is a device": (
+        [
+            *RUN[:2],
+            "--guidance",
+            "clip:ViT-B/32",
+            "--guidance-weights",
+            "other.safetensors",
+            "--set",
+            "guidance.vocabulary=/dev/zero",
+        ],
+        "no vocabulary",
+    ),
+    **{
+        f"SMPL: {name}": ([*RUN, "--body", "smpl", "--set", f"body.folder=found/{number}"], "SMPL_NEUTRAL.pkl")
+        for number, name in enumerate(PICKLES)
+    },
+    **{f"config: {name}": ([*RUN, "--config", f"found/{n}.conf"], f"{n}.conf") for n, name in enumerate(HOCON)},
+}
+GLB = {
+    "as a picture": (["--appearance-image", "avatar.glb"], "cannot be read as a picture"),
+    "as a face": (["--face-image", "avatar.glb"], "cannot be read as a picture"),
+    "as a configuration": ([*RUN, "--config", "avatar.glb"], "not valid HOCON"),
+    "as weights": (
+        [*RUN[:2], "--guidance", "clip:ViT-B/32", "--guidance-weights", "avatar.glb", *VOCABULARY],
+        "avatar.glb",
+    ),
+    "as a vocabulary": (
+        [
+            *RUN[:2],
+            "--guidance",
+            "clip:ViT-B/32",
+            "--guidance-weights",
+            "other.safetensors",
+            "--set",
+            "guidance.vocabulary=avatar.glb",
+        ],
+        "avatar.glb",
+    ),
+    "as characters": (["--appearance", "a knight", "--set", "characters=avatar.glb"], "avatar.glb"),
+    "as a table": (["batch", "avatar.glb"], "first line"),
+    "as a run": (["export", "avatar.glb", "--format", "obj"], "no such run"),
+    "as a motion": (["animate", "run", "avatar.glb"], "cannot read motions"),
+    "as texts": (["evaluate", "run", "--distractors", "avatar.glb", "--out", "file"], "file"),
 }
 FINISHED = {
     "export of nothing": (["export", "gone", "--format", "glb"], "no such run"),
@@ -323,6 +418,20 @@ FINISHED = {
     "motion of a still run": (["animate", "run", "still"], "without a motion"),
     **{f"{name}.bvh": (["animate", "run", f"{name}.bvh"], f"{name}.bvh") for name in BVH_FAULTS},
     **{f"{name}.npz": (["animate", "run", f"{name}.npz"], f"{name}.npz") for name in NPZ_FAULTS},
+    "export with a zero byte": (["export", "run", "--format", "glb", "--out", "a\x00b"], "null byte"),
+    "export below a long name": (["export", "run", "--format", "glb", "--out", "x" * 300], "--out"),
+    "export of a long name": (["export", "x" * 300, "--format", "glb"], "x" * 300),
+    "animate gone": (["animate", "gone", "cut.bvh"], "no such run"),
+    "animate torn": (["animate", "torn", "cut.bvh"], "run.json"),
+    "motion is a device": (["animate", "run", "/dev/zero"], "no such motion"),
+    "motion with a long name": (["animate", "run", "x" * 300 + ".bvh"], "x" * 300),
+    "animate to an unknown format": (["animate", "run", "run", "--format", "xyz"], "unknown format"),
+    "evaluate a torn record": (["evaluate", "torn"], "run.json"),
+    "evaluate a begun run": (["evaluate", "begun"], "--resume"),
+    "evaluate a torn stage": (["evaluate", "hollow"], "avatar.safetensors"),
+    "evaluate into a file": (["evaluate", "run", "--out", "file"], "file"),
+    "evaluate against a device": (["evaluate", "run", "--distractors", "/dev/zero"], "no file"),
+    "evaluate against bytes": (["evaluate", "run", "--distractors", "binary.csv"], "binary.csv"),
     "evaluate nothing": (["evaluate", "gone"], "gone"),
     "evaluate against nothing": (["evaluate", "run", "--distractors", "gone.txt"], "gone.txt"),
     "evaluate against blanks": (["evaluate", "run", "--distractors", "blank.txt"], "no text"),
@@ -344,6 +453,23 @@ OTHERS = {
     "batch of bytes": (["batch", "binary.csv"], "binary.csv"),
     "batch of no text": (["batch", "bare.csv"], "line 2"),
     "batch into a file": (["batch", "same.csv", "--out", "file"], "rows 1 and 2"),
+    "shape in centimetres": (["shape", "tall", "--height", "185"], "1.3 to 2.2"),
+    "shape with a cycle": (["shape", "tall", "--config", "cycle.conf"], "includes itself"),
+    "shape on no GPU": (["shape", "tall", "--device", "cuda"], "--device cpu"),
+    "enormous shape": (["shape", "x" * 5000], "5000 characters"),
+    "batch of no one": (["batch", "one.csv", "--jobs", "0"], "at least one"),
+    "batch of some": (["batch", "one.csv", "--jobs", "some"], "invalid int"),
+    "batch of a wrong quality": (["batch", "one.csv", "--quality", "best"], "unknown quality"),
+    "batch of a wrong key": (["batch", "one.csv", "--set", "x=1"], "unknown key 'x'"),
+    "batch of a cycle": (["batch", "one.csv", "--config", "cycle.conf"], "includes itself"),
+    "batch to nowhere": (["batch", "one.csv", "--ray", "nowhere"], "HOST:PORT"),
+    "batch to a file": (["batch", "one.csv", "--out", "file"], "file"),
+    "batch of a long name": (["batch", "x" * 300], "x" * 300),
+    "completion of nothing": (["completion"], "zsh"),
+    "completion of another shell": (["completion", "tcsh"], "zsh"),
+    "train without steps": (["train", "shape", "--steps", "0"], "at least one step"),
+    "train an absent body": (["train", "shape", "--body", "smpl"], "smpl_models"),
+    "train guidance without data": (["train", "guidance"], "--motions"),
     "models of no kind": (["models", "sell"], "invalid choice"),
     "models list NAME": (["models", "list", "clip:RN50"], "takes no name"),
     "models path without a name": (["models", "path"], "take one"),
@@ -365,6 +491,24 @@ MOTION = {
     "body": (["punching", "--body", "smal"], "smal"),
     "prior": (["punching", "--guidance", "embedded", "--set", "motion.prior=dance"], "dance"),
     "weights gone": (["punching", "--guidance", "embedded", "--set", "motion.weights=gone"], "gone"),
+    "control characters": (["punching\x07"], "U+0007"),
+    "enormous text": (["x" * 2000], "2,000 characters"),
+    "endless seconds": (["punching", "--seconds", "nan"], "finite"),
+    "endless frames": (["punching", "--fps", "inf"], "finite"),
+    "intensity": (["punching", "--intensity", "99"], "0.1 to 4"),
+    "no SMPL": (["punching", "--body", "smpl"], "smpl_models"),
+    "guidance": (["punching", "--guidance", "clop"], "clop"),
+    "cycle": (["punching", "--config", "cycle.conf"], "includes itself"),
+    "out with a zero byte": (["punching", "--out", "a\x00.bvh"], "zero byte"),
+    "import without labels": (
+        ["import", "cut.bvh", "--takes", "1", "--labels", "gone.csv", "--out", "s.npz"],
+        "gone.csv",
+    ),
+    "import of a device": (["import", "cut.bvh", "--takes", "1", "--labels", "/dev/zero", "--out", "s.npz"], "no file"),
+    "import of code": (["import", "pickled.npz", "--takes", "1", "--out", "set.npz"], "pickled.npz"),
+    "import without end": (["import", "boundless.npz", "--takes", "1", "--out", "set.npz"], "boundless.npz"),
+    "train on a device": (["train", "pose", "--out", "x", "--data", "/dev/zero"], "not found"),
+    "train on words": (["train", "pose", "--out", "x", "--data", "words.txt"], "not a readable"),
     "import of nothing": (["import", "gone", "--takes", "1", "--out", "set.npz"], "gone"),
     "import of no motion": (["import", "run", "--takes", "1", "--out", "set.npz"], "run"),
     "import of broken files": (["import", "cut.bvh", "--takes", "1", "--out", "set.npz"], "cut.bvh"),
@@ -373,12 +517,13 @@ MOTION = {
         "labels.csv",
     ),
     "train nothing": (["train", "dance", "--out", "x"], "invalid choice"),
-    "train without steps": (["train", "pose", "--out", "x", "--steps", "0"], "at least one step"),
+    "train without steps": (["train", "pose", "--out", "x", "--steps", "0"], "at least"),
     "train without data": (["train", "pose", "--out", "x", "--data", "gone.npz"], "gone.npz"),
     "train on another file": (["train", "pose", "--out", "x", "--data", "short.npz"], "short.npz"),
 }
 CASES = [
     *((cli.main, *case, name) for name, case in (AVATAR | FINISHED | {f"{k} ": v for k, v in OTHERS.items()}).items()),
+    *((cli.main, *case, f"a GLB {name}") for name, case in GLB.items()),
     *((motion_cli.main, *case, f"motiongen {name}") for name, case in MOTION.items()),
 ]
 
@@ -406,7 +551,7 @@ def test_bad_input_is_told_and_changes_nothing(main, words, said, world, monkeyp
 
 
 def test_there_are_many_cases_for_every_command():
-    assert len(CASES) >= 150
+    assert len(CASES) >= 290
     commands = {words[0] for main, words, *_ in CASES if main is cli.main and words}
     assert {"shape", "export", "animate", "batch", "models", "doctor", "evaluate", "train"} <= commands
 

@@ -209,6 +209,10 @@ HOCON = {
     "a list that is too long to read": "a = [" + "1, " * 50_000 + "1]",
     "hundreds of braces": "a { " * 600,
     "hundreds of lists": "a = " + "[" * 600,
+    "a count in words": "clip {}\ngeneral { text = a }\ntrain { end_iter = many }",
+    "frames in words": "motion_generator { num_frame = all }",
+    "samples in a list": "pose_generator { num_sample = [1] }",
+    "a kind in a list": "pose_generator { type = [a] }",
     "an include in a line of its own section": 'a { include "x.conf" }',
     "an include behind a text": 'a = "# " include "x.conf"',
 }
