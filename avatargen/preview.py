@@ -36,6 +36,9 @@ _GUI_SECONDS = 0.25
 class Page(Protocol):
     """What a preview draws on."""
 
+    def open(self) -> None:
+        """Bring it before the user's eyes."""
+
     def watched(self) -> bool:
         """Whether somebody looks."""
         ...
@@ -55,7 +58,7 @@ class Preview:
         self._look: Callable[[], Mesh] | None = None
         self._picture: Callable[[], bytes] | None = None
         """What has to be drawn as soon as somebody looks."""
-        self._stage, self._total, self._done = "", 1, 0
+        self._stage, self._total, self._done, self._opened = "", 1, 0, False
         self._next_look = self._next_gui = 0.0
         self.seconds = 0.0
         """How long looking and drawing have taken."""
@@ -64,6 +67,9 @@ class Preview:
         """Open a stage."""
         self._stage, self._total, self._done, self._next_gui = stage, max(1, total), 0, 0.0
         self._inner.start(stage, total)
+        if self._page is not None and not self._opened:  # not before: what is refused needs no window
+            self._opened = True
+            self._safely(self._page.open)
         self._draw({})
 
     def step(self, n: int = 1, **values: float) -> None:
@@ -150,7 +156,6 @@ def previewing(texts: Mapping[str, str | None], inner: Reporter, *, port: int = 
         page = _ViserPage(texts, _free_port(port))
         moved = f"   (port {port} is taken)" if page.port != port else ""
         inner.note(f"preview: {page.url}{moved}")
-        page.open()
     # As in Preview: no page is no reason for no run.
     except Exception as error:
         inner.note(f"no preview: {type(error).__name__}: {error}")

@@ -50,6 +50,10 @@ class Paper:
 
     def __init__(self, clock=None, cost=0.0, looking=True):
         self.drawn, self.told, self.clock, self.cost, self.looking = [], [], clock, cost, looking
+        self.opened = 0
+
+    def open(self):
+        self.opened = self.opened + 1
 
     def watched(self):
         return self.looking
@@ -86,6 +90,7 @@ def test_looking_takes_two_percent_of_the_time_however_long_a_look_takes(monkeyp
     # The first look comes before any time to take a share of has passed.
     assert (shown.seconds - cost) / 1000.0 <= 0.02
     assert len(paper.told) <= 1000.0 / 0.25 + 2
+    assert paper.opened == 1
     assert paper.told[-1] == ("sculpting", pytest.approx(1.0, abs=1e-3), {"loss": 1.0})
 
 
@@ -93,6 +98,7 @@ def test_where_nobody_looks_nothing_is_drawn_until_somebody_does():
     paper, asked = Paper(looking=False), []
     shown = Preview(Silent(), paper)
     shown.show(cube((0, 1, 0)))
+    assert not paper.opened  # before the first stage nothing is being made
     shown.follow(lambda: asked.append(1) or cube((1, 0, 0)))
     shown.step()
     assert (asked, paper.drawn, paper.told) == ([], [], [])

@@ -18,7 +18,10 @@ TIMED = {"run.json", "report.html"}
 
 class Paper:
     def __init__(self):
-        self.drawn, self.stages = [], []
+        self.drawn, self.stages, self.opened = [], [], 0
+
+    def open(self):
+        self.opened = self.opened + 1
 
     def watched(self):
         return True
