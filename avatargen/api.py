@@ -235,17 +235,7 @@ def _run(
     shown = [digest_file(Path(f).expanduser()) for f in (settings.guidance.image, settings.guidance.face_image) if f]
     asked = (looks.text if looks else None, shown, settings.guidance.image_weight if shown else None)
     look_inputs = (shape_inputs, asked, settings.implicit, settings.mesh)
-    checkpoint = folder / ".work" / f"implicit-{cache_key(base=base, inputs=look_inputs)}.safetensors"
-
-    def make_avatar() -> RiggedMesh:
-        if looks is None:
-            return pipeline.plain_avatar(shape, tools)
-        if not resume:
-            checkpoint.unlink(missing_ok=True)
-        return pipeline.finish_mesh(pipeline.sculpt(looks.text, shape, tools, checkpoint, pictures), shape, tools)
-
-    avatar = kept("avatar", look_inputs, make_avatar, pack_rigged, unpack_rigged)
-    _done_with(checkpoint)
+    avatar = _avatar(looks, pictures, shape, look_inputs, tools, kept, hold, base, resume)
     clips = [
         pipeline.animated(kept(name, (words, settings.motion), make, pack_motion, unpack_motion), avatar)
         for name, words, make in _motion_stages(texts["motion"], tools, told)
@@ -296,9 +286,45 @@ def _run(
     )
 
 
-def _done_with(checkpoint: Path) -> None:
-    if not left():  # what was stopped early goes on from there
-        checkpoint.unlink(missing_ok=True)
+def _avatar(
+    looks: Description | None,
+    pictures: Pictures | None,
+    shape: Shape,
+    look_inputs: object,
+    tools: Tools,
+    kept: Callable[..., RiggedMesh],
+    hold: Hold,
+    base: object,
+    resume: bool,
+) -> RiggedMesh:
+    """The avatar: sculpted, and then refined if the settings say so, as two stages that are kept (`kept`)."""
+
+    def checkpoint(name: str, inputs: object) -> Path:
+        path = hold.folder / ".work" / f"{name}-{cache_key(base=base, inputs=inputs)}.safetensors"
+        if not resume:
+            path.unlink(missing_ok=True)
+        return path
+
+    def stage(name: str, inputs: object, make: Callable[[], RiggedMesh], path: Path | None = None) -> RiggedMesh:
+        avatar = kept(name, inputs, make, pack_rigged, unpack_rigged)
+        if path is not None and not left():  # what was stopped early goes on from there
+            path.unlink(missing_ok=True)
+        pipeline.show(avatar, tools)
+        return avatar
+
+    if looks is None:
+        return stage("avatar", look_inputs, lambda: pipeline.plain_avatar(shape, tools))
+    words, path = looks.text, checkpoint("implicit", look_inputs)
+
+    def sculpted() -> RiggedMesh:
+        return pipeline.finish_mesh(pipeline.sculpt(words, shape, tools, path, pictures), shape, tools)
+
+    avatar = stage("avatar", look_inputs, sculpted, path)
+    if tools.settings.refine.steps == 0:
+        return avatar
+    inputs = (look_inputs, tools.settings.refine)
+    again = checkpoint("refine", inputs)
+    return stage("refined", inputs, lambda: pipeline.refine(words, avatar, shape, tools, again, pictures), again)
 
 
 def _motion_stages(text: str | None, tools: Tools, told: Reporter) -> list[tuple[str, str, Callable[[], Motion]]]:

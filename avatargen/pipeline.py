@@ -36,13 +36,16 @@ from avatargen.implicit.avatar import AvatarField
 from avatargen.implicit.fit import Pictures, fit_avatar
 from avatargen.implicit.network_field import NetworkField
 from avatargen.implicit.original import fit_original
+from avatargen.implicit.refine import canvas_of, check_refine, refine_avatar
 from avatargen.implicit.slope import smooth_slope
 from avatargen.mesh.clean import snap
 from avatargen.mesh.finish import check_mesh, mesh_from_field
 from avatargen.mesh.rig import mended, rig_own_mesh, rig_to_body
-from avatargen.mesh.texture import fill_texture, rasterize_uvs
+from avatargen.mesh.template import free_ways
+from avatargen.mesh.texture import repaint
 from avatargen.render.cameras import orbit
 from avatargen.render.picture import render_mesh
+from avatargen.render.shading import vertex_normals
 from avatargen.shape.search import find_shape
 from avatargen.shape.sheet import contact_sheet
 
@@ -81,6 +84,7 @@ def load_tools(settings: Settings, reporter: Reporter | None = None, viewer: Vie
     told = reporter or Silent()
     check_mesh(settings.mesh)
     check_conditions(settings.conditions)
+    check_refine(settings.refine)
     device = pick_device(settings.device)
     body = load_body_model(settings.body).to(device)
     check_controls(body, settings.controls)
@@ -182,12 +186,8 @@ def _with_base_look(mesh: Mesh, tools: Tools) -> Mesh:
     """The body's own mesh with the base look baked into its own UVs; as it is where the body has none."""
     if mesh.uvs is None:
         return mesh
-    size = tools.settings.mesh.texture_size
-    texels = rasterize_uvs(mesh, size)
     body = tools.body.to("cpu")
-    colors = base_color_at(body, torch.from_numpy(texels.face).long(), torch.from_numpy(texels.bary).float())
-    image = fill_texture(texels, colors.clamp(0, 1).numpy(), size)
-    return replace(mesh, texture=image, vertex_colors=None)
+    return repaint(mesh, lambda face, bary: base_color_at(body, face, bary), tools.settings.mesh.texture_size)
 
 
 def candidates_picture(text: str, shape: Shape, tools: Tools) -> bytes:
@@ -283,6 +283,56 @@ def finish_mesh(field: AvatarField | NetworkField, shape: Shape, tools: Tools) -
             rigged = rig_to_body(textured, tools.body, betas[0], pose, calm=True)
         tools.reporter.step()
     return rigged
+
+
+def refine(
+    description: str,
+    avatar: RiggedMesh,
+    shape: Shape,
+    tools: Tools,
+    checkpoint: Path | None = None,
+    pictures: Pictures | None = None,
+) -> RiggedMesh:
+    """The finished avatar once more under the guidance: crisp borders, tuned colors, what `refine.detail` allows."""
+    betas, mesh, settings = _betas(shape, tools), avatar.mesh, tools.settings
+    posed = pose_body(tools.body, betas, a_pose(tools.device)[None])
+    root = posed.joints[0, :1].cpu().numpy()
+
+    def in_pose(vertices: np.ndarray) -> np.ndarray:
+        moved = replace(avatar, mesh=replace(mesh, vertices=vertices))
+        return pose_rigged(moved, a_pose()[None].numpy(), root)[0]
+
+    faces = torch.from_numpy(mesh.faces.astype(np.int64))
+    normals = vertex_normals(torch.from_numpy(mesh.vertices.astype(np.float32)), faces).numpy()
+    start = replace(mesh, vertices=in_pose(mesh.vertices))
+    # Skinning is linear in the vertex: what a step along the rest pose's normal becomes in this pose.
+    ways = in_pose(mesh.vertices + normals) - start.vertices
+    room = np.minimum(*(free_ways(start, ways, np.full(len(ways), side)) for side in (1.0, -1.0)))
+    refined = refine_avatar(
+        description,
+        canvas_of(start, tools.body, posed, tools.device),
+        torch.from_numpy(ways).to(tools.device),
+        torch.from_numpy(room.astype(np.float32)).to(tools.device),
+        tools.body,
+        betas[0],
+        posed.joints[0],
+        tools.guidance,
+        settings.implicit,
+        settings.refine,
+        settings.seed,
+        reporter=tools.reporter,
+        checkpoint=checkpoint,
+        pictures=pictures,
+    )
+    tools.reporter.note(f"refining: score {refined.before:.4f} before, {refined.after:.4f} after")
+    moved = mesh.vertices + refined.offsets.cpu().numpy()[:, None] * normals
+    lift = np.array([0.0, -moved[:, 1].min(), 0.0], dtype=np.float32)
+    size = settings.mesh.texture_size
+    return replace(
+        avatar,
+        mesh=replace(repaint(mesh, refined.colors, size), vertices=(moved + lift).astype(mesh.vertices.dtype)),
+        skeleton=replace(avatar.skeleton, joints=avatar.skeleton.joints + lift),
+    )
 
 
 def _colors_on(

@@ -46,7 +46,7 @@ def read_finished(folder: Path) -> Finished:
         folder=folder,
         name=avatar_name(texts),
         shape=_stage(folder, "shape", stages, unpack_shape),
-        avatar=_stage(folder, "avatar", stages, unpack_rigged),
+        avatar=_stage(folder, "refined" if "refined" in stages else "avatar", stages, unpack_rigged),
         motion=_stage(folder, "motion", stages, unpack_motion) if record.get("motion") else None,
         record=record,
     )

@@ -29,7 +29,7 @@ _SPREAD = 0.25
 _LEAST_SHARE, _SAFE_SHARE = 0.01, 0.05
 """Share of the surface that a paint must cover; one that lies between two others needs the second."""
 # Strengths of what decides about a vertex (log odds), and how sharply texels follow.
-_AROUND, _PART, _ITSELF = 1.0, 0.4, 5.0
+_AROUND, _PART, _ITSELF = 1.0, 0.4, 20.0
 _SOFTNESS = 0.15
 _ROUNDS, _SMOOTHING = 8, 5
 _BINS = 24
@@ -75,9 +75,10 @@ class Regions:
     kept: Float[Tensor, "v 1"]
     """1 where texels stay as they are."""
 
-    def classes(self, look: Float[Tensor, "n 3"]) -> Float[Tensor, "n k+1 3"]:
-        """The plain color of each class at places with that bare look."""
-        return torch.cat([look[:, None], self.paints.expand(len(look), -1, -1)], dim=1)
+
+def _classes(look: Float[Tensor, "n 3"], paints: Float[Tensor, "k 3"]) -> Float[Tensor, "n k+1 3"]:
+    """The plain color of each class at places with that bare look."""
+    return torch.cat([look[:, None], paints.expand(len(look), -1, -1)], dim=1)
 
 
 def find_regions(canvas: Canvas) -> Regions:
@@ -93,7 +94,6 @@ def find_regions(canvas: Canvas) -> Regions:
     kept = torch.zeros(len(canvas.vertices), 1)
     if canvas.parts is not None:
         kept = torch.tensor([float(part_kind(name) in _KEPT_PARTS) for name in PARTS])[canvas.parts.cpu()][:, None]
-    regions = Regions(paints=paints, scores=canvas.look.new_zeros(0, len(paints) + 1), kept=kept.to(canvas.look))
     share = weight[:, None, None] * bary[..., None]  # [n, corner, 1]
 
     def gathered(values: Float[Tensor, "n c"]) -> Float[Tensor, "v c"]:
@@ -103,15 +103,15 @@ def find_regions(canvas: Canvas) -> Regions:
         )
 
     mean = gathered(colors) / gathered(torch.ones_like(weight)[:, None]).clamp_min(1e-20)
-    unlike = (colors[:, None] - regions.classes(look)).square().sum(-1)
+    unlike = (colors[:, None] - _classes(look, paints)).square().sum(-1)
     pure = torch.exp(-unlike / (2 * _PURE**2))
     here = smoothed(gathered(pure), canvas.faces, _ROUNDS) + 1e-12
-    scores = -(mean[:, None] - regions.classes(canvas.look)).square().sum(-1) / (2 * _SPREAD**2)
+    scores = -(mean[:, None] - _classes(canvas.look, paints)).square().sum(-1) / (2 * _SPREAD**2)
     scores = scores + _AROUND * _log_share(here)
     if canvas.parts is not None:
         whole = here.new_zeros(len(PARTS), here.shape[1]).index_add_(0, canvas.parts, gathered(pure))
         scores = scores + _PART * _log_share(whole + 1e-12)[canvas.parts]
-    return Regions(paints=paints, scores=smoothed(scores, canvas.faces, _SMOOTHING), kept=regions.kept)
+    return Regions(paints=paints, scores=smoothed(scores, canvas.faces, _SMOOTHING), kept=kept.to(canvas.look))
 
 
 def _log_share(amount: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
@@ -202,7 +202,7 @@ def crisp_colors(
         color, look = canvas.texture_at(face, bary), canvas.spread(canvas.look, face, bary)
         if not len(regions.paints):
             return color
-        plain = regions.classes(look)
+        plain = _classes(look, regions.paints)
         rest = color[:, None] - plain
         unlike = rest.norm(dim=-1)
         pure = torch.exp(-unlike.square() / (2 * _PURE**2))

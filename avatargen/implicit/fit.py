@@ -21,7 +21,7 @@ from avatargen.core.files import cache_key
 from avatargen.core.parts import PARTS
 from avatargen.core.progress import Reporter, Silent, Stopwatch, stage
 from avatargen.core.rng import stream
-from avatargen.core.settings import ImplicitSettings
+from avatargen.core.settings import ImplicitSettings, RefineSettings
 from avatargen.core.steady import LossWatch, sound_step
 from avatargen.core.stopping import leave
 from avatargen.guidance.augment import random_maps, warp
@@ -191,13 +191,14 @@ def fit_key(
 
 
 def run_steps(
-    settings: ImplicitSettings,
+    settings: ImplicitSettings | RefineSettings,
     progress: Progress,
     set_rates: Callable[[float], None],
     step: Callable[[], tuple[float, float]],
     reporter: Reporter,
     checkpoint: Path | None,
     key: str,
+    name: str = "sculpting",
 ) -> None:
     """Take steps until they, or the time, are up.
 
@@ -209,14 +210,13 @@ def run_steps(
         reporter: told both.
         checkpoint: a file to write every so many steps.
         key: names what is being optimised, for that file.
+        name: of the stage, as the user is told it.
     """
     clock, memory, watch = Stopwatch(), Memory(progress), LossWatch()
-    with stage(reporter, "sculpting", settings.steps):
+    with stage(reporter, name, settings.steps):
         for loss, score in progress.told:  # by a run before this one
             reporter.step(loss=loss, score=score)
-        while progress.step < settings.steps and not leave(
-            f"sculpting after {progress.step} of {settings.steps} steps"
-        ):
+        while progress.step < settings.steps and not leave(f"{name} after {progress.step} of {settings.steps} steps"):
             share = progress.step / settings.steps
             if settings.minutes > 0:
                 share = max(share, clock.seconds / (60.0 * settings.minutes))
@@ -257,14 +257,17 @@ def _optimizer(scene: Scene) -> torch.optim.Adam:
 
 
 def _set_rates(scene: Scene, progress: Progress, share: float) -> None:
-    """Up over the first 5 %, then down along a cosine to 5 %."""
-    curve = min(1.0, (share + 0.01) / 0.05) * (0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * share)))
     settings = scene.settings
     # Build is a matter of a centimetre or two; hair and cloth, which all pictures show, of more.
     shape_rate = settings.shape_rate * (_GREY_PACE if scene.mode == "grey" else 1.0)
     rates = (shape_rate, settings.color_rate, 0.1 * settings.color_rate, 0.01)
     for group, rate in zip(progress.optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate * curve * progress.rate
+        group["lr"] = rate * eased(share) * progress.rate
+
+
+def eased(share: float) -> float:
+    """Factor on rates when `share` of the way is done: up over the first 5 %, then down along a cosine to 5 %."""
+    return min(1.0, (share + 0.01) / 0.05) * (0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * share)))
 
 
 def _step(scene: Scene, progress: Progress) -> tuple[float, float]:
@@ -304,7 +307,7 @@ def step_loss(scene: Scene, step: int, generator: torch.Generator) -> tuple[Floa
         shaded = _CLAY * drawing.opacity[:, None] * shade_factor(drawing, random_light(generator, cameras))
         images.append(paint(drawing, shaded, behind))
     features = scene.guidance.encode_image(torch.cat([warp(image, maps) for image in images]))
-    loss, score = _guidance_loss(scene, kinds, features, plain_features, grey)
+    loss, score = guidance_loss(settings, scene.words, kinds, features, plain_features, grey)
     loss = loss + settings.base_weight * (drawing.colors.base - drawing.colors.look).abs().mean()
     if scene.mode == "all":
         loss = loss + _keeping_loss(scene, drawing)
@@ -357,10 +360,25 @@ def _field_drawing(scene: Scene, cameras: Cameras, color_samples: int, generator
     )
 
 
-def _guidance_loss(
-    scene: Scene, kinds: tuple[str, ...], features: Tensor, plain: Tensor, grey: bool
-) -> tuple[Tensor, float]:
-    settings, words, count = scene.settings, scene.words, len(kinds)
+def guidance_loss(
+    settings: ImplicitSettings,
+    words: Words,
+    kinds: tuple[str, ...],
+    features: Float[Tensor, "n d"],
+    plain: Float[Tensor, "b d"],
+    grey: bool,
+) -> tuple[Float[Tensor, ""], float]:
+    """What the guidance says of pictures, and their mean cosine to the text.
+
+    Args:
+        settings: weights.
+        words: what is said to each kind of view.
+        kinds: of the pictures.
+        features: of the textured pictures, then, if `grey`, of as many grey ones.
+        plain: of the same pictures of the plain body.
+        grey: whether there are grey ones.
+    """
+    count = len(kinds)
     asked = words.rows(words.asked, kinds)
     cosine = (features[:count] * asked).sum(-1)
     loss = settings.textured_weight * (1.0 - cosine).mean()
