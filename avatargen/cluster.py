@@ -42,7 +42,7 @@ class Task:
     cpus: int = 1
     """Cores, and threads of torch."""
     gpus: int | None = None
-    """Whole GPUs; None: one where the cluster has any."""
+    """Whole GPUs; None: one where the cluster has any. A task without one sees none."""
     retries: int = 2
     """How often a row is tried again after its worker died."""
 
@@ -101,7 +101,7 @@ class Cluster:
         # A process for each row: nothing of one is left for the next. Tries are counted here, where they can be told.
         options: dict[str, Any] = {"num_cpus": task.cpus, "num_gpus": gpus, "max_retries": 0, "max_calls": 1}
         _check_room(ray.nodes(), {"CPU": task.cpus, "GPU": gpus})
-        self._remote, self._ray = ray.remote(**options)(_made), ray
+        self._remote, self._ray, self._gpus = ray.remote(**options)(_made), ray, gpus
         self._runner, self._retries, self._told = ray.put(runner), task.retries, reporter
         self._running: set[Any] = set()
         self._lock, self._stopped = threading.Lock(), threading.Event()
@@ -130,7 +130,7 @@ class Cluster:
         with self._lock:
             if self._stopped.is_set():
                 return Made(reason="stopped")
-            ref = self._remote.remote(self._runner, row, VERSION)
+            ref = self._remote.remote(self._runner, row, VERSION, self._gpus)
             self._running.add(ref)
         try:
             return self._ray.get(ref)
@@ -156,8 +156,10 @@ class Made:
     """Path inside the row's folder, with slashes, and content."""
 
 
-def _made(runner: Runner, row: Row, version: str) -> Made:
+def _made(runner: Runner, row: Row, version: str, gpus: int) -> Made:
     """Runs in a worker: make the row in a folder of its own and take its files into memory."""
+    if not gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves a task without a GPU those of its machine
     if version != VERSION:
         return Made(reason=f"the worker has avatargen {VERSION}, not {version}; install the same on every node")
     scratch = Path(tempfile.mkdtemp(prefix="avatargen-"))

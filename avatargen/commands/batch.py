@@ -72,6 +72,8 @@ def main(arguments: Sequence[str]) -> int:
     config = Path(asked.config) if asked.config else None
     # What is wrong for all rows is told once; "" is for AvatarCLIP's files, which ask each row's appearance.
     load_settings(quality=asked.quality, config=config, overrides=asked.set, appearance="")
+    if asked.device == "cpu":
+        given.setdefault("gpus", 0)
     rows, gallery, told = read_table(Path(asked.table)), Path(asked.out), Terminal()
     named = {"quality": asked.quality, "guidance": asked.guidance, "device": asked.device, "config": asked.config}
     named = {name: value for name, value in named.items() if value}

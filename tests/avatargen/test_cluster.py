@@ -39,7 +39,7 @@ def maker(desk):
         from avatargen.core.errors import InputError
 
         said = Path(desk) / f"{row.shape}-{os.getpid()}.tmp"
-        said.write_text(str(folder))
+        said.write_text(f"{folder}\n{os.environ.get('CUDA_VISIBLE_DEVICES')}\n{os.environ.get('OMP_NUM_THREADS')}")
         said.rename(said.with_suffix(""))
         if row.shape == "bad":
             raise InputError("no such <shape>\n  Try another.")
@@ -99,7 +99,9 @@ def test_a_killed_worker_costs_a_second_try_and_no_other_row(ours, desk, tmp_pat
     for shape in ("victim", "good"):
         assert (tmp_path / "g" / shape / ".work" / "large").read_bytes() == shape.encode() * 500_000
     assert not list((tmp_path / "g").glob(".*.part"))
-    there = [Path(path.read_text()) for path in desk.iterdir()]
+    said = [path.read_text().splitlines() for path in desk.iterdir()]
+    assert {(gpus, threads) for _, gpus, threads in said} == {("", "1")}
+    there = [Path(folder) for folder, _, _ in said]
     assert not any(folder.is_relative_to(tmp_path) for folder in there)
     assert not any(folder.exists() for folder in there if folder.name != "victim")
     page = (tmp_path / "g" / "index.html").read_text()
@@ -186,11 +188,11 @@ def test_other_versions_bugs_and_too_much_to_send_are_reasons(monkeypatch):
     def broken(row, folder):
         raise ZeroDivisionError("by zero")
 
-    assert module._made(make, ROWS[0], module.VERSION) == Made(files=(("file", b"12345"),))
-    assert "not 9.9" in module._made(make, ROWS[0], "9.9").reason
-    assert module._made(broken, ROWS[0], module.VERSION).reason == "ZeroDivisionError: by zero"
+    assert module._made(make, ROWS[0], module.VERSION, 1) == Made(files=(("file", b"12345"),))
+    assert "not 9.9" in module._made(make, ROWS[0], "9.9", 1).reason
+    assert module._made(broken, ROWS[0], module.VERSION, 1).reason == "ZeroDivisionError: by zero"
     monkeypatch.setattr(module, "_LARGEST", 4)
-    assert "too much to send" in module._made(make, ROWS[0], module.VERSION).reason
+    assert "too much to send" in module._made(make, ROWS[0], module.VERSION, 1).reason
 
 
 def test_a_configuration_travels_as_one_text(tmp_path):
