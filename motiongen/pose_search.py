@@ -13,6 +13,7 @@ from avatargen.core.progress import Reporter, stage
 from avatargen.core.rng import stream
 from avatargen.core.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from avatargen.core.settings import MotionSettings
+from avatargen.core.steady import SafeSteps
 from avatargen.guidance.losses import similarity_loss
 from avatargen.guidance.model import Guidance
 from motiongen.candidates import Candidates, codebook_candidates, distinct
@@ -127,18 +128,22 @@ def _turned(
 ) -> Float[Tensor, "k 21 3 3"]:
     """Adam on all starts in one batch, one view a step in turn, as seen by the guidance."""
     found = start.clone().requires_grad_()
-    optimizer = torch.optim.Adam([found], lr=settings.candidate_rate)
+    steps, taken = SafeSteps(torch.optim.Adam([found], lr=settings.candidate_rate)), 0
     draw = stream(seed, "motion/views")
     with stage(reporter, "candidates", settings.candidate_steps):
-        for _ in range(settings.candidate_steps):
+        while taken < settings.candidate_steps and not steps.hopeless:
             azimuth = FRONT_VIEWS[int(torch.randint(len(FRONT_VIEWS), (1,), generator=draw))]
             poses = full_pose(decode(found))
             image = guidance.encode_image(pictures(puppet, poses, (azimuth,), guidance.image_size))
             loss = similarity_loss(image, text)
-            optimizer.zero_grad()
-            (loss * len(start) + pull(found)).backward()
-            optimizer.step()
-            reporter.step(1, loss=float(loss.detach()))
+            if steps.take(loss * len(start) + pull(found)):
+                taken += 1
+                reporter.step(1, loss=float(loss.detach()))
+            else:
+                reporter.note(
+                    f"the loss of step {taken + 1} is {float(loss.detach()):.3g}: back to the last good poses"
+                )
+    steps.finish()
     with torch.no_grad():
         poses = decode(found.detach())
         # Brought back through rotation vectors, so that what is returned is exactly a rotation.

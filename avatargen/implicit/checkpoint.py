@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from avatargen.core.errors import BrokenFileError
+from avatargen.core.errors import BrokenFileError, OutputError
 from avatargen.core.files import load_tensors, save_tensors
 
 
@@ -80,7 +80,15 @@ class Memory:
 
 
 def save(path: Path, progress: Progress, key: str) -> None:
-    """Write the whole state; `key` names what is being optimised."""
+    """Write the whole state; `key` names what is being optimised.
+
+    Raises:
+        OutputError: the folder is gone, or cannot be written.
+    """
+    if not path.parent.is_dir():
+        raise OutputError(
+            f"{path.parent} was deleted or moved while the run was writing into it\n  Start the same command again."
+        )
     told = torch.tensor(progress.told, dtype=torch.float64).reshape(-1, 2)
     save_tensors(path, _pack(progress) | {"told": told}, {"key": key})
 

@@ -15,6 +15,7 @@ from torch.nn.functional import binary_cross_entropy, normalize
 
 from avatargen.core.progress import Reporter, stage
 from avatargen.core.settings import ImplicitSettings, OriginalSettings
+from avatargen.core.steady import LossWatch, sound_step
 from avatargen.core.stopping import leave
 from avatargen.implicit.distance import surface_samples
 from avatargen.implicit.network_field import NetworkField, start_sharpness
@@ -55,18 +56,21 @@ def fit_template(
     own, learned = settings.original, field.learned
     optimizer = torch.optim.Adam(learned.parameters(), lr=own.rate)
     teach = _render_loss if own.template == "render" else _distance_loss
-    step_loss = teach(field, own, generator)
+    step_loss, watch, step = teach(field, own, generator), LossWatch(), 0
     with stage(reporter, "learning the coarse body", own.template_steps):
-        for step in range(own.template_steps):
-            if leave(f"the coarse body after {step} of {own.template_steps} steps"):
-                break
+        while step < own.template_steps and not leave(f"the coarse body after {step} of {own.template_steps} steps"):
             for group in optimizer.param_groups:
-                group["lr"] = rate_at(own, step + 1, own.template_warm_up, own.template_steps)
-            optimizer.zero_grad(set_to_none=True)
-            loss = step_loss()
-            loss.backward()
-            optimizer.step()
-            reporter.step(loss=float(loss.detach()))
+                rate = rate_at(own, step + 1, own.template_warm_up, own.template_steps)
+                group["lr"] = rate * 0.5**watch.failures
+            loss = sound_step(optimizer, step_loss())
+            if watch.sound(loss):
+                step += 1
+                reporter.step(loss=loss)
+                continue
+            reporter.note(f"the loss of step {step + 1} is {loss:.3g}: on at half the rate")
+            if watch.hopeless:
+                reporter.note("the optimisation keeps failing; what is learned so far is used")
+                break
     if own.template == "distance":
         start_sharpness(field, settings.sharpness)
 

@@ -9,6 +9,7 @@ from avatargen.core.files import load_tensors
 from avatargen.core.progress import Silent
 from avatargen.core.rotations import axis_angle_from_matrix
 from avatargen.core.settings import MotionSettings
+from motiongen import pose_search
 from motiongen.candidates import prompt_feature
 from motiongen.codebook import load_pose_codebook, pose_features, recoded
 from motiongen.pose_flow import POSE_FLOW, PoseFlow, condition_of, load_pose_flow
@@ -71,6 +72,20 @@ def test_turning_poses_toward_a_text_brings_them_nearer_to_it(find, guidance, pu
     before = find(replace(settings, candidate_steps=1, candidate_rate=1e-6), "drooping").scores.mean()
     after = find(replace(settings, candidate_steps=25), "drooping").scores.mean()
     assert float(after) > float(before) + 0.005
+
+
+@pytest.mark.parametrize(("bad", "calls"), [({2}, 4), (range(2, 99), 7)])
+def test_a_loss_that_is_no_number_is_taken_back_and_the_poses_stay_sound(find, monkeypatch, bad, calls):
+    real, seen = pose_search.similarity_loss, []
+
+    def sometimes_broken(image, text):
+        seen.append(1)
+        return real(image, text) * (float("nan") if len(seen) in bad else 1.0)
+
+    monkeypatch.setattr(pose_search, "similarity_loss", sometimes_broken)
+    found = find(replace(TINY, candidates="latent"))
+    assert len(seen) == calls
+    assert bool(torch.isfinite(found.poses).all())
 
 
 def test_an_unknown_generator_is_named(find):

@@ -1,5 +1,6 @@
 """Disks that are full, folders that cannot be written or vanish: a message, and what was there stays."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -17,6 +18,8 @@ from avatargen.core.files import load_tensors, save_tensors, whole_folder, write
 from avatargen.core.locks import locked
 from avatargen.core.progress import Silent
 from avatargen.core.runs import finished_stage
+from tests.avatargen.test_convert import make_run, wiggle
+from tests.reliability.victim import SMALL
 
 CODE = """
 import resource, sys
@@ -42,14 +45,23 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_old_one_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def mounted(place, options):
+    """Mount a file system of its own at `place`, or change the one that is there; whether that went well."""
+    mount = shutil.which("mount")
+    return (
+        mount
+        and not subprocess.run(
+            [mount, "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True
+        ).returncode
+    )
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 200 kB."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = shutil.which("mount")
-    made = mount and subprocess.run([mount, "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(place)], capture_output=True)
-    if not made or made.returncode:
+    if not mounted(place, "size=200k"):
         pytest.skip("mounting a small file system needs root")
     yield place
     subprocess.run(["umount", str(place)], check=True)
@@ -70,6 +82,90 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(small_disk):
     assert torch.equal(load_tensors(kept)[0]["old"], torch.arange(9))
     assert list(small_disk.iterdir()) == [kept]
     write_whole(small_disk / "more", bytes(150_000))  # all room is given back
+
+
+def test_a_file_system_that_cannot_be_written_is_told_by_every_command(small_disk, monkeypatch, capsys, tmp_path):
+    assert mounted(small_disk, "remount,size=50m")
+    make_run(small_disk / "run", wiggle("punching", 1))
+    before = {path: path.read_bytes() for path in small_disk.rglob("*") if path.is_file()}
+    (tmp_path / "rows.csv").write_text("shape\ntall\n")
+    assert mounted(small_disk, "remount,ro")
+    out = ["--out", str(small_disk / "run")]
+    for words in (
+        ["--shape", "tall", "--guidance", "embedded", "--device", "cpu", "--quiet", *out],
+        ["shape", "tall", "--guidance", "embedded", "--device", "cpu", *out],
+        ["export", str(small_disk / "run"), "--format", "obj", "--out", str(small_disk / "more")],
+        ["animate", str(small_disk / "run"), str(small_disk / "run"), "--out", str(small_disk / "more")],
+        ["batch", str(tmp_path / "rows.csv"), "--out", str(small_disk / "gallery")],
+    ):
+        assert cli.main(words) == 2, words
+        said = capsys.readouterr().err
+        assert "Read-only file system" in said
+        assert "Traceback" not in said
+    assert {path: path.read_bytes() for path in small_disk.rglob("*") if path.is_file()} == before
+
+
+class Meddling(Silent):
+    """Does something to a run in the middle of its sculpting, and remembers what it is told."""
+
+    def __init__(self, meddle):
+        self.stage, self.meddle, self.notes = "", meddle, []
+
+    def start(self, stage, total):
+        self.stage = stage
+
+    def step(self, n=1, **values):
+        if self.stage == "sculpting":
+            self.meddle()
+
+    def note(self, line):
+        self.notes.append(line)
+
+
+def small_run(folder, reporter, resume=False):
+    from avatargen import generate
+
+    given = {"quality": "draft", "guidance": "embedded", "device": "cpu", "overrides": SMALL}
+    return generate(
+        shape="tall", appearance="a man in a red coat", out=folder, resume=resume, reporter=reporter, **given
+    )
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("AVATARGEN_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.slow
+def test_a_run_whose_disk_fills_up_goes_on_once_there_is_room(small_disk, own_cache):
+    def fill():
+        with contextlib.suppress(OSError):
+            (small_disk / "ballast").write_bytes(bytes(1 << 20))
+
+    folder = small_disk / "run"
+    with pytest.raises(OutputError, match="No space left"):
+        small_run(folder, Meddling(fill))
+    left = [path for path in folder.rglob("*") if path.is_file() and path.name != "lock"]
+    assert not [path for path in left if path.suffix == ".part"]
+    stored = [path for path in left if path.suffix == ".safetensors"]
+    assert folder / ".work" / "shape.safetensors" in stored
+    assert all(load_tensors(path)[0] for path in stored)
+    (small_disk / "ballast").unlink()
+    assert mounted(small_disk, "remount,size=100m")
+    told = Meddling(lambda: None)
+    result = small_run(folder, told, resume=True)
+    assert any(line.startswith("shape: taken from") for line in told.notes)
+    straight = small_run(small_disk / "straight", Silent())
+    assert (folder / "avatar.glb").read_bytes() == (small_disk / "straight" / "avatar.glb").read_bytes()
+    assert set(result.files) == set(straight.files)
+
+
+@pytest.mark.slow
+def test_a_run_whose_folder_is_deleted_ends_in_a_message_and_makes_no_new_one(tmp_path, own_cache):
+    folder = tmp_path / "run"
+    with pytest.raises(OutputError, match="was deleted or moved"):
+        small_run(folder, Meddling(lambda: shutil.rmtree(folder, ignore_errors=True)))
+    assert not folder.exists()
 
 
 def test_a_stage_in_a_folder_that_vanished_is_an_error_and_makes_no_new_folder(tmp_path):

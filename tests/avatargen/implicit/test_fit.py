@@ -128,6 +128,23 @@ def test_a_loss_that_is_not_a_number_costs_one_step_and_half_the_rate(monkeypatc
     assert all(bool(torch.isfinite(value).all()) for value in state.values())
 
 
+def test_a_stage_that_cannot_recover_ends_with_its_last_good_state(monkeypatch, told):
+    real, calls = fit.step_loss, []
+
+    def broken_from_the_third(scene, step, generator):
+        loss, score = real(scene, step, generator)
+        calls.append(step)
+        return (loss * float("nan"), score) if len(calls) > 2 else (loss, score)
+
+    monkeypatch.setattr(fit, "step_loss", broken_from_the_third)
+    reporter = Recorder()
+    state = run(reporter=reporter).state()
+    assert reporter.losses == told.losses[:2]
+    assert len(calls) == 2 + 6
+    assert reporter.notes[-1] == "the optimisation keeps failing; its last good state is used"
+    assert all(bool(torch.isfinite(value).all()) for value in state.values())
+
+
 def test_the_score_rises_and_the_body_turns_yellow_but_keeps_its_fingers_and_its_own_look():
     reporter = Recorder()
     field = run(settings=replace(SETTINGS, steps=40), reporter=reporter)

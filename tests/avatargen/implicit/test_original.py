@@ -11,7 +11,7 @@ from avatargen.core.errors import ConfigError
 from avatargen.core.progress import Silent
 from avatargen.core.rng import stream
 from avatargen.core.settings import ImplicitSettings, OriginalSettings, PictureSettings
-from avatargen.implicit import network_field, original
+from avatargen.implicit import network_field, original, template
 from avatargen.implicit.distance import surface_samples
 from avatargen.implicit.fit import run_steps
 from avatargen.implicit.template import fit_template, rate_at, template_picture
@@ -161,6 +161,36 @@ def test_the_original_way_to_teach_them_lowers_its_loss(body):
     fit_template(scene.field, settings, stream(0, "t"), Hearing())
     assert sum(heard[-5:]) < 0.8 * sum(heard[:5])
     assert float(scene.field.learned.log_sharpness.detach()) == pytest.approx(3.0, abs=0.2)  # exp(10 times 0.3), still
+
+
+@pytest.mark.parametrize(("bad", "steps", "notes"), [({3}, 6, 1), (range(3, 99), 2, 7)])
+def test_teaching_notices_what_is_no_number_and_ends_with_what_it_has(body, monkeypatch, bad, steps, notes):
+    calls, heard = [], []
+
+    def losses(field, own, generator):
+        def loss():
+            calls.append(1)
+            size = sum(value.square().sum() for value in field.learned.parameters())
+            return size * math.nan if len(calls) in bad else size
+
+        return loss
+
+    class Hearing(Silent):
+        def step(self, n=1, **values):
+            heard.append(values["loss"])
+
+        def note(self, line):
+            heard.append(line)
+
+    monkeypatch.setattr(template, "_distance_loss", losses)
+    settings = replace(SETTINGS, original=replace(OWN, template="distance", template_steps=6))
+    scene = prepared(body, settings)
+    fit_template(scene.field, settings, stream(0, "t"), Hearing())
+    assert (len([h for h in heard if isinstance(h, float)]), len([h for h in heard if isinstance(h, str)])) == (
+        steps,
+        notes,
+    )
+    assert all(bool(torch.isfinite(value).all()) for value in scene.field.learned.parameters())
 
 
 def test_a_step_shows_a_lit_and_a_grey_picture_before_an_untouched_background(taught):
