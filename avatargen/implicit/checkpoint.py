@@ -22,6 +22,8 @@ class Progress:
     """Factor on all learning rates; halved after each failure."""
     told: list[tuple[float, float]] = field(default_factory=list)
     """Loss and score of each step that was taken, so that the curves of a run that was killed are whole."""
+    taught: list[float] = field(default_factory=list)
+    """Loss of each step before the first one, where a field is taught the body to begin with."""
 
 
 def _pack(progress: Progress) -> dict[str, Tensor]:
@@ -90,7 +92,8 @@ def save(path: Path, progress: Progress, key: str) -> None:
             f"{path.parent} was deleted or moved while the run was writing into it\n  Start the same command again."
         )
     told = torch.tensor(progress.told, dtype=torch.float64).reshape(-1, 2)
-    save_tensors(path, _pack(progress) | {"told": told}, {"key": key})
+    curves = {"told": told, "taught": torch.tensor(progress.taught, dtype=torch.float64)}
+    save_tensors(path, _pack(progress) | curves, {"key": key})
 
 
 def resume(path: Path, progress: Progress, key: str) -> bool:
@@ -107,6 +110,7 @@ def resume(path: Path, progress: Progress, key: str) -> bool:
     try:
         _unpack(progress, tensors)
         progress.told = [(loss, score) for loss, score in tensors["told"].tolist()]
+        progress.taught = tensors["taught"].tolist()
     except (KeyError, ValueError, RuntimeError) as error:
         raise BrokenFileError(
             f"{path} does not hold a whole checkpoint: {error}\n  Delete it to start this stage anew."

@@ -32,7 +32,7 @@ from avatargen.implicit.fit import fit_key, run_steps
 from avatargen.implicit.network_field import NetworkField, build_network_field
 from avatargen.implicit.neus import Rendered, render_rays, sample_depths
 from avatargen.implicit.shown import backdrops, check_pictures
-from avatargen.implicit.template import fit_template, rate_at, template_picture
+from avatargen.implicit.template import fit_template, rate_at, tell_again, template_picture
 from avatargen.implicit.words import Pictures, Words, encode_words
 from avatargen.render.cameras import Cameras, look_at
 from avatargen.render.fragments import pixel_rays
@@ -156,9 +156,10 @@ def fit_original(
     asked = scene.words.digest() if pictures else ""
     key = fit_key(_VERSION, description, body, betas, guidance, settings, seed, asked)
     if checkpoint is not None and resume(checkpoint, progress, key):
+        tell_again(progress.taught, own, reporter)
         reporter.note(f"continuing at step {progress.step} of {settings.steps}")
     else:
-        fit_template(scene.field, settings, stream(seed, "implicit.template"), reporter)
+        progress.taught = fit_template(scene.field, settings, stream(seed, "implicit.template"), reporter)
     run_steps(
         settings,
         progress,

@@ -6,7 +6,7 @@ body's known distance and color instead.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Integer
@@ -26,6 +26,7 @@ from avatargen.render.picture import Surface, draw_mesh
 from avatargen.render.shading import Light, vertex_normals
 from avatargen.render.volume import eikonal_loss
 
+_STAGE = "learning the coarse body"
 _EIKONAL = 0.1
 _OUTLINE = 0.5
 _VIEW_SIZE = 256
@@ -51,20 +52,21 @@ def _overhead(cameras: Cameras) -> Light:
 
 def fit_template(
     field: NetworkField, settings: ImplicitSettings, generator: torch.Generator, reporter: Reporter
-) -> None:
-    """Teach `field` the coarse body, in place."""
+) -> list[float]:
+    """Teach `field` the coarse body, in place; the loss of each step."""
+    losses: list[float] = []
     own, learned = settings.original, field.learned
     optimizer = torch.optim.Adam(learned.parameters(), lr=own.rate)
     teach = _render_loss if own.template == "render" else _distance_loss
-    step_loss, watch, step = teach(field, own, generator), LossWatch(), 0
-    with stage(reporter, "learning the coarse body", own.template_steps):
-        while step < own.template_steps and not leave(f"the coarse body after {step} of {own.template_steps} steps"):
+    step_loss, watch, steps = teach(field, own, generator), LossWatch(), own.template_steps
+    with stage(reporter, _STAGE, steps):
+        while (step := len(losses)) < steps and not leave(f"the coarse body after {step} of {steps} steps"):
             for group in optimizer.param_groups:
-                rate = rate_at(own, step + 1, own.template_warm_up, own.template_steps)
+                rate = rate_at(own, step + 1, own.template_warm_up, steps)
                 group["lr"] = rate * 0.5**watch.failures
             loss = sound_step(optimizer, step_loss())
             if watch.sound(loss):
-                step += 1
+                losses.append(loss)
                 reporter.step(loss=loss)
                 continue
             reporter.note(f"the loss of step {step + 1} is {loss:.3g}: on at half the rate")
@@ -73,6 +75,14 @@ def fit_template(
                 break
     if own.template == "distance":
         start_sharpness(field, settings.sharpness)
+    return losses
+
+
+def tell_again(losses: Sequence[float], settings: OriginalSettings, reporter: Reporter) -> None:
+    """Tell what `fit_template` told in a run that was stopped or killed later."""
+    with stage(reporter, _STAGE, settings.template_steps):
+        for loss in losses:
+            reporter.step(loss=loss)
 
 
 def rate_at(settings: OriginalSettings, step: int, warm_up: int, schedule: int) -> float:

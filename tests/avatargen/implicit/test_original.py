@@ -7,6 +7,7 @@ import torch
 
 from avatargen.body.open_body import load_open_body
 from avatargen.core.config import load_settings
+from avatargen.core.curves import Recording
 from avatargen.core.errors import ConfigError
 from avatargen.core.progress import Silent
 from avatargen.core.rng import stream
@@ -248,7 +249,8 @@ def test_the_same_seed_gives_the_same_avatar_and_going_on_equals_going_through(b
     def run(**more):
         return original.fit_original("a knight", body, torch.zeros(4), Listener(), settings, 0, **more).state()
 
-    straight = run()
+    told, told_again = Recording(Silent()), Recording(Silent())
+    straight = run(reporter=told)
     path = tmp_path / "fit.safetensors"
 
     def half(settings, *rest):
@@ -259,8 +261,11 @@ def test_the_same_seed_gives_the_same_avatar_and_going_on_equals_going_through(b
     with pytest.raises(KeyboardInterrupt):
         run(checkpoint=path)
     monkeypatch.setattr(original, "run_steps", run_steps)
-    resumed = run(checkpoint=path)
+    resumed = run(checkpoint=path, reporter=told_again)
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+    curves = told.take()
+    assert [len(curves[stage]["loss"]) for stage in curves] == [3, SETTINGS.steps]
+    assert told_again.take() == curves
 
 
 @pytest.mark.parametrize(
