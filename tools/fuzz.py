@@ -42,6 +42,7 @@ with atheris.instrument_imports(include=list(READERS)):
     from avatargen.core.files import save_tensors
     from avatargen.core.finished import read_finished
     from avatargen.core.parts import SMPL_JOINTS, SMPL_PARENTS
+    from avatargen.core.pickles import check_pickle
     from avatargen.core.values import Motion, Skeleton
     from avatargen.export.bvh import encode_bvh
     from avatargen.export.npz import encode_amass
@@ -144,6 +145,7 @@ def body_pickle(data: bytes) -> None:
     told(load_smpl, PLACE, "neutral")
     told(load_smplx, PLACE, "neutral")
     with contextlib.suppress(Exception):
+        check_pickle(data)  # the twin makes room for all that is promised
         Twin(io.BytesIO(data), encoding="latin1").load()
 
 

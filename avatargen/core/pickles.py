@@ -27,7 +27,7 @@ class DataUnpickler(pickle.Unpickler):
     """An unpickler of bytes that refuses all names; a reader overrides `find_class` with the few that it knows."""
 
     def __init__(self, raw: bytes) -> None:
-        _check_memo(raw)
+        check_pickle(raw)
         super().__init__(io.BytesIO(raw), encoding="latin1")
 
     def find_class(self, module_name: str, global_name: str, /) -> object:
@@ -39,11 +39,13 @@ class DataUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}; nothing was run")
 
 
-def _check_memo(raw: bytes) -> None:
-    """CPython makes room for as many remembered objects as the highest number used: six bytes could ask for 60 GB.
+def check_pickle(raw: bytes) -> None:
+    """See that no opcode asks for more than the bytes hold.
+
+    CPython makes room for as many remembered objects as the highest number used: six bytes could ask for 60 GB.
 
     Raises:
-        pickle.UnpicklingError: such a number, or it is no pickle.
+        pickle.UnpicklingError: one does, or it is no pickle.
     """
     try:
         for opcode, argument, _ in pickletools.genops(raw):

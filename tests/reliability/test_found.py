@@ -154,6 +154,7 @@ def columns(**changes):
 
 PICKLES = {
     "memory for names": MEMO_BOMB,
+    "memory for bytes": b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b".",
     "a matrix of nothing": renamed(body(J_regressor=columns(_shape=(24, 10**9)))),
     "a column of billions": renamed(body(J_regressor=columns(indptr=np.array([0, 10**10])))),
     "columns backwards": renamed(body(J_regressor=columns(indptr=np.array([5, 0])))),
