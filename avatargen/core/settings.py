@@ -288,7 +288,7 @@ class RefineSettings:
     cells_mm: tuple[float, ...] = (12.0, 6.0, 3.0)
     """Cells in which texels move together, coarse to fine."""
     offset_mm: float = 2.0
-    """Vertices move at most this far outward, a quarter of it inward; hands and face hardly."""
+    """Vertices move at most this far outward, a quarter of it inward; hands hardly, the face not."""
     color_rate: float = 0.05
     """Learning rate of paints and texels, logits per step and level."""
     shape_rate: float = 0.0001

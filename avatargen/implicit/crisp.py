@@ -52,6 +52,8 @@ class Canvas:
     """The body's own color beneath each vertex."""
     parts: Integer[Tensor, " v"] | None
     """Part of the body (avatargen.core.parts) beneath each vertex, where known."""
+    free: Bool[Tensor, " v"] | None = None
+    """Vertices of what hangs free of the body: its borders are sharp already."""
 
     def spread(
         self, values: Float[Tensor, "v c"], face: Integer[Tensor, " n"], bary: Float[Tensor, "n 3"]
@@ -94,6 +96,8 @@ def find_regions(canvas: Canvas) -> Regions:
     kept = torch.zeros(len(canvas.vertices), 1)
     if canvas.parts is not None:
         kept = torch.tensor([float(part_kind(name) in _KEPT_PARTS) for name in PARTS])[canvas.parts.cpu()][:, None]
+    if canvas.free is not None:
+        kept = torch.maximum(kept, canvas.free.float().cpu()[:, None])
     share = weight[:, None, None] * bary[..., None]  # [n, corner, 1]
 
     def gathered(values: Float[Tensor, "n c"]) -> Float[Tensor, "v c"]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 from torch import Tensor, nn
 
 from avatargen.body.look import base_colors
@@ -53,6 +53,8 @@ _CLAY = 0.8
 _HASH_LOG2 = 19
 _COARSEST_PART = 0.045
 """Parts whose surface the field may move as far as this, or farther, may use all of `refine.offset_mm`."""
+_STILL = frozenset({"face", "eye", "lips", "brow"})
+"""Lids touch eyes: what could move there without harm would not be seen."""
 _SHARE_OF_ROOM = 0.25
 _MOST_TURN = 0.5
 """Cosine below which a face has turned too far."""
@@ -112,7 +114,7 @@ class Scene:
 def _shifted(color: Float[Tensor, "n 3"], logits: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
     """Colors moved by `logits`; exactly as they were where these are zero."""
     start = color.clamp(_RIM, 1 - _RIM).logit()
-    return color + torch.sigmoid(start + logits) - torch.sigmoid(start)
+    return color + (torch.sigmoid(start + logits) - torch.sigmoid(start))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -144,8 +146,17 @@ def check_refine(settings: RefineSettings) -> None:
         raise ConfigError(f"refine.offset_mm = {settings.offset_mm:g} is not in 0..20")
 
 
-def canvas_of(mesh: Mesh, body: BodyModel, posed: Posed, device: torch.device | str) -> Canvas:
-    """A textured mesh together with the look of the body beneath it, both in one pose."""
+def canvas_of(
+    mesh: Mesh,
+    body: BodyModel,
+    posed: Posed,
+    device: torch.device | str,
+    free: Callable[[Float[Tensor, "v 3"]], Bool[Tensor, " v"]] | None = None,
+) -> Canvas:
+    """A textured mesh together with the look of the body beneath it, both in one pose.
+
+    `free` tells which points belong to what hangs free of the body.
+    """
     if mesh.texture is None or mesh.uvs is None or mesh.uv_faces is None:
         raise ValueError("the mesh has no texture to refine")
     body = body.to("cpu")
@@ -160,17 +171,31 @@ def canvas_of(mesh: Mesh, body: BodyModel, posed: Posed, device: torch.device | 
         texture=(torch.tensor(mesh.texture).float() / 255).to(device),
         look=look.clamp(0, 1).to(device),
         parts=None if body.parts is None else body.parts[found.face].long().to(device),
+        free=None if free is None else free(points).to(device),
     )
 
 
 def offset_limits(canvas: Canvas, room: Float[Tensor, " v"], most: float) -> Float[Tensor, " v"]:
-    """How far each vertex may move, metres: hands and face hardly, nothing farther than a quarter of its free way."""
+    """How far each vertex may move, metres: hands hardly, the face not, and nothing so far that faces could cross.
+
+    That is a quarter of its free way, and of its shortest edge: in creases neighbours move towards each other.
+    """
     limit = torch.full_like(room, most)
     if canvas.parts is not None:
-        table = torch.tensor([min(1.0, PART_LIMITS[part_kind(name)] / _COARSEST_PART) for name in PARTS])
-        own = most * table.to(room)[canvas.parts]
+        kinds = [part_kind(name) for name in PARTS]
+        shares = [0.0 if kind in _STILL else min(1.0, PART_LIMITS[kind] / _COARSEST_PART) for kind in kinds]
+        own = most * room.new_tensor(shares)[canvas.parts]
         limit = torch.minimum(own, smoothed(own[:, None], canvas.faces, 4)[:, 0])
-    return torch.minimum(limit, _SHARE_OF_ROOM * room)
+    return torch.minimum(limit, _SHARE_OF_ROOM * torch.minimum(room, _shortest_edges(canvas)))
+
+
+def _shortest_edges(canvas: Canvas) -> Float[Tensor, " v"]:
+    shortest = torch.full((len(canvas.vertices),), torch.inf, device=canvas.vertices.device)
+    for start, end in ((0, 1), (1, 2), (2, 0)):
+        one, other = canvas.faces[:, start], canvas.faces[:, end]
+        length = (canvas.vertices[one] - canvas.vertices[other]).norm(dim=-1)
+        shortest = shortest.scatter_reduce(0, torch.cat([one, other]), length.repeat(2), reduce="amin")
+    return shortest
 
 
 def refine_avatar(
@@ -337,7 +362,7 @@ def _keeping_loss(scene: Scene, learned: Learned) -> Tensor:
     # A sum over rows, as pictures are: a row that no picture shows is pulled by nothing else.
     loss = loss + settings.keep_weight * learned.detail.square().sum() / len(scene.canvas.faces)
     offsets = scene.offsets(learned)[:, None]
-    rough = (offsets - neighbor_mean(offsets, scene.canvas.faces)) / (settings.offset_mm / 1000)
+    rough = (offsets - neighbor_mean(offsets, scene.canvas.faces)) / max(settings.offset_mm / 1000, 1e-6)
     return loss + settings.smooth_weight * rough.square().mean()
 
 
