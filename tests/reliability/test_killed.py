@@ -63,6 +63,7 @@ def test_ctrl_c_leaves_an_avatar_that_opens_and_says_what_is_missing(told):
     assert report["kills"]["halted"] == 0
     assert report["undone"]["halted"] == [
         "sculpting after 0 of 6 steps",
+        "refining after 0 of 3 steps",
         "motion after 0 of 4 steps",
         "turntable.mp4",
         "motion.mp4",

@@ -29,7 +29,8 @@ SMALL = (
     *("mesh.head_mm=14", "mesh.hand_mm=14", "mesh.faces=3000", "mesh.texture_size=64"),
     *("motion.codebook_entries=16", "motion.shortlist=2", "motion.starts=2", "motion.steps=4", "motion.seconds=1"),
     *("video.width=48", "video.height=48", "video.supersample=1", "video.turntable_seconds=0.1"),
-    "video.preview_width=120",
+    *("video.preview_width=120", "refine.steps=3", "refine.views=1", "refine.image_size=32"),
+    "refine.checkpoint_every=1",
 )
 
 
