@@ -49,6 +49,7 @@ from avatargen.core.viewing import Viewer
 from avatargen.evaluate.report import short_report
 from avatargen.export.files import Delivery
 from avatargen.export.page import run_page
+from avatargen.export.process import Process
 from avatargen.export.video import find_ffmpeg
 from avatargen.implicit.fit import Pictures
 from avatargen.mesh.levels import levels_of_detail
@@ -235,6 +236,8 @@ def _run(
     shown = [digest_file(Path(f).expanduser()) for f in (settings.guidance.image, settings.guidance.face_image) if f]
     asked = (looks.text if looks else None, shown, settings.guidance.image_weight if shown else None)
     look_inputs = (shape_inputs, asked, settings.implicit, settings.mesh)
+    process = _process(looks is not None, tools, hold, cache_key(base=base, inputs=look_inputs), resume)
+    tools = dataclasses.replace(tools, reporter=process or told, viewer=process or tools.viewer)
     avatar = _avatar(looks, pictures, shape, look_inputs, tools, kept, hold, base, resume)
     clips = [
         pipeline.animated(kept(name, (words, settings.motion), make, pack_motion, unpack_motion), avatar)
@@ -259,6 +262,8 @@ def _run(
         levels=levels_of_detail(avatar, settings.mesh),
     )
     files = _timed("export", costs, lambda: pipeline.deliver(delivery, folder, tools))
+    if process is not None:
+        files |= _timed("process video", costs, lambda: pipeline.process_film(process, folder, tools))
     hold.check()
     if shape.candidates:
         write_whole(folder / "shape_candidates.png", pipeline.candidates_picture(figure or "", shape, tools))
@@ -284,6 +289,19 @@ def _run(
         files=files,
         seconds=costs.seconds,
     )
+
+
+def _process(described: bool, tools: Tools, hold: Hold, key: str, resume: bool) -> Process | None:
+    """What remembers how the avatar comes to be, where a film of it is asked for."""
+    if not tools.settings.video.process:
+        return None
+    if not described:
+        tools.reporter.note("no process video: without an appearance nothing is optimised")
+        return None
+    path = hold.folder / ".work" / "process.safetensors"
+    if not resume:
+        path.unlink(missing_ok=True)
+    return Process(tools.reporter, tools.viewer, path, key)
 
 
 def _avatar(

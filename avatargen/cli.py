@@ -76,6 +76,9 @@ def build_parser() -> argparse.ArgumentParser:
     mesh.add_argument(
         "--controls", action="store_true", help="also maps for image models: OpenPose, depth, normals, parts, cameras"
     )
+    mesh.add_argument(
+        "--process-video", action="store_true", help="also process.mp4: how the avatar came to be, in one slow turn"
+    )
     _add_controls(parser)
     _add_models(parser)
     _add_configuration(parser)
@@ -304,6 +307,7 @@ def _pictures(args: argparse.Namespace) -> list[str]:
 def _mesh(args: argparse.Namespace) -> list[str]:
     given = {"mesh.faces": args.faces, "mesh.topology": args.topology}
     given["conditions.write"] = "true" if args.controls else None
+    given["video.process"] = "true" if args.process_video else None
     return [f"{key}={value}" for key, value in given.items() if value is not None]
 
 

@@ -21,11 +21,12 @@ from avatargen.body.skeleton import a_pose
 from avatargen.core.errors import ConfigError, InputError
 from avatargen.core.progress import Reporter, Silent, stage
 from avatargen.core.settings import Settings
-from avatargen.core.stopping import leave
+from avatargen.core.stopping import StoppedError, leave
 from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape, Skeleton
 from avatargen.core.viewing import Viewer
 from avatargen.export.conditions import check_conditions, condition_maps
 from avatargen.export.files import Delivery, write_delivery
+from avatargen.export.process import Process
 from avatargen.export.surface import encode_png
 from avatargen.guidance.embedded.reader import build_words
 from avatargen.guidance.images import read_picture
@@ -363,6 +364,19 @@ def deliver(delivery: Delivery, folder: Path, tools: Tools) -> dict[str, str]:
         condition_maps(delivery.avatar, delivery.motion, folder / "controls", conditions, tools.reporter)
         written["controls/"] = "maps for image models: OpenPose, depth, normals, parts, cameras"
     return written
+
+
+def process_film(process: Process, folder: Path, tools: Tools) -> dict[str, str]:
+    """Write process.mp4 from what `process` remembers; returns file name -> what it is, nothing without a film."""
+    path = folder / "process.mp4"
+    try:
+        if process.film(path, tools.settings.video, tools.body.faces.cpu().numpy()) is None:
+            tools.reporter.note("no process video: this run optimised nothing, and no earlier one left its pictures")
+            return {}
+    except StoppedError:
+        tools.reporter.note(f"{path.name} is left out")
+        return {}
+    return {path.name: "how the avatar came to be: coarse body, sculpted, painted, refined"}
 
 
 def animated(motion: Motion, avatar: RiggedMesh) -> Motion:

@@ -415,6 +415,8 @@ class VideoSettings:
     """Draw this many times larger along each side, then average."""
     crf: int = 18
     """H.264 quality: 0 is lossless, 18 looks so, 28 is small."""
+    process: bool = False
+    """Also a film of how the avatar came to be: coarse body, sculpted, painted, refined (`--process-video`)."""
     textureless: bool = False
     """Each video also in grey clay (`turntable_textureless.mp4`)."""
     png_sequence: bool = False
