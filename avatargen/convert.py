@@ -13,7 +13,7 @@ from avatargen.body.posing import shape_body
 from avatargen.body.rigged import pose_rigged
 from avatargen.core.config import apply_tree
 from avatargen.core.errors import BrokenFileError, InputError, UnsupportedFormatError
-from avatargen.core.finished import Finished, read_finished, read_motion
+from avatargen.core.finished import Finished, read_finished, read_motions
 from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.settings import Settings, VideoSettings
 from avatargen.core.values import Motion, RiggedMesh
@@ -61,7 +61,7 @@ def convert_run(run: str | Path, wish: Wish, out: str | Path | None = None) -> l
     """Write a finished run in other formats; the files, in the order of writing.
 
     They are named `avatar`, with the skeleton or the pose behind it where that is not the usual one, and go to `out`,
-    or into the run's own folder. Formats without motion hold the pose; the others hold the run's motion, if any.
+    or into the run's own folder. Formats without motion hold the pose; the others hold the run's motions, each a clip.
 
     Raises:
         AvatarGenError: the run is missing, unfinished or damaged; a format, skeleton or pose is unknown; the run has
@@ -69,8 +69,7 @@ def convert_run(run: str | Path, wish: Wish, out: str | Path | None = None) -> l
     """
     wish = _checked(wish)
     finished = read_finished(Path(run))
-    motions = () if finished.motion is None else (finished.motion,)
-    return _write(finished, motions, wish, Path(out) if out is not None else finished.folder)
+    return _write(finished, finished.motions, wish, Path(out) if out is not None else finished.folder)
 
 
 def animate_avatar(
@@ -91,13 +90,12 @@ def animate_avatar(
     if not motions:
         raise InputError("name at least one motion: a run's folder, a .bvh or an AMASS .npz")
     finished = read_finished(Path(run))
-    clips = [load_motion(Path(motion), finished) for motion in motions]
-    named = tuple(replace(clip, name=name) for clip, name in zip(clips, clip_names(clips), strict=True))
-    return _write(finished, named, wish, Path(out) if out is not None else finished.folder / "animated")
+    clips = [clip for motion in motions for clip in load_motions(Path(motion), finished)]
+    return _write(finished, clips, wish, Path(out) if out is not None else finished.folder / "animated")
 
 
-def load_motion(path: Path, finished: Finished) -> Motion:
-    """A motion for the avatar of `finished`, from a run's folder, a .bvh or an AMASS .npz; files are `grounded`.
+def load_motions(path: Path, finished: Finished) -> tuple[Motion, ...]:
+    """Motions for the avatar of `finished`: all of a run's folder, or that of a .bvh or AMASS .npz, `grounded`.
 
     Raises:
         InputError: no such file, another kind of file, or a skeleton whose joints cannot be told.
@@ -109,15 +107,15 @@ def load_motion(path: Path, finished: Finished) -> Motion:
 
     skeleton = finished.avatar.skeleton
     if path.is_dir():
-        return read_motion(path)
+        return read_motions(path)
     if not path.is_file():
         raise InputError(f"no such motion: {path}; name a run's folder, a .bvh or an AMASS .npz")
     joints = np.stack([skeleton.joints[skeleton.names.index(name)] for name in SMPL_JOINTS]).astype(float)
     match path.suffix.lower():
         case ".bvh":
-            return grounded(retarget_bvh(read_bvh(path), joints=joints, name=path.stem), finished.avatar)
+            return (grounded(retarget_bvh(read_bvh(path), joints=joints, name=path.stem), finished.avatar),)
         case ".npz":
-            return grounded(read_amass(path, joints=joints), finished.avatar)
+            return (grounded(read_amass(path, joints=joints), finished.avatar),)
         case other:
             raise UnsupportedFormatError(
                 f"{path}: cannot read motions from {other or 'a file without extension'}; "
@@ -168,6 +166,7 @@ def _write(finished: Finished, motions: Sequence[Motion], wish: Wish, folder: Pa
             f"{finished.folder} has no motion, and {', '.join(needy)} hold nothing else\n"
             f"  Give it one: avatargen animate {finished.folder} MOTION --format {','.join(needy)}"
         )
+    motions = [replace(clip, name=name) for clip, name in zip(motions, clip_names(motions), strict=True)]
     settings = _settings(finished)
     licence = settings.export.licence or finished.body_licence
     scaled = tuple(animated(motion, finished.avatar) for motion in motions)

@@ -46,8 +46,6 @@ _SMALL_WORDS = frozenset(
         "oneself",
         "for",
         "from",
-        "is",
-        "are",
         "as",
         "into",
         "over",
@@ -55,8 +53,21 @@ _SMALL_WORDS = frozenset(
         "forward",
         "forwards",
         "ahead",
+        "is",
+        "are",
+        "am",
+        "was",
+        "were",
+        "be",
+        "been",
+        "being",
+        "do",
+        "does",
+        "did",
+        "doing",
     ]
 )
+"""Words that say nothing of what is done; "being dizzy" is "be dizzy", "doing push-ups" is "do push-ups"."""
 
 
 def action(text: str) -> str:

@@ -158,8 +158,9 @@ def _train(given: list[str]) -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--plot", type=Path, default=None, help="folder for the curve as a PNG")
     options = parser.parse_args(given)
-    if options.steps is not None and options.steps < 1:
-        raise ConfigError(f"--steps {options.steps}: at least one step is needed")
+    least = 0 if options.what == "motion" else 1
+    if options.steps is not None and options.steps < least:
+        raise ConfigError(f"--steps {options.steps}: at least {least} is needed")
 
     import torch
 

@@ -99,7 +99,7 @@ def load_pose_codebook(path: Path = POSE_CODEBOOK) -> PoseCodebook:
 @torch.no_grad()
 def recoded(codebook: PoseCodebook, prior: PosePrior, other: PosePrior) -> PoseCodebook:
     """The codebook of `prior` as latents of another prior; its poses stay what the other can say of them."""
-    latents = [other.encode(prior.decode(part))[0] for part in codebook.latents.split(512)]
+    latents = [other.closest(prior.decode(part)) for part in codebook.latents.split(512)]
     digest = digest_bytes(b"".join(p.detach().cpu().numpy().tobytes() for p in other.state_dict().values()))
     return PoseCodebook(latents=torch.cat(latents), version=f"{codebook.version}-{digest}")
 

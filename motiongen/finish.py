@@ -12,6 +12,7 @@ from avatargen.core.rotations import matrix_from_quat, quat_from_matrix
 from avatargen.core.settings import MotionSettings
 from avatargen.core.values import Motion
 from motiongen.extend import extend
+from motiongen.importers.retarget import mirror
 from motiongen.liveliness import livelier, retimed
 from motiongen.loops import in_place, looped, middle_round
 from motiongen.motion_features import RATE, Clip, heading, yaw_matrix
@@ -30,13 +31,14 @@ def finish_motion(
     name: str,
     details: Float[Tensor, "60 137"] | None = None,
     delay: float = 0.0,
+    mirrored: bool = False,
 ) -> Motion:
     """Decode a latent, `details` added to its rows, and finish it; see `delayed` and `finish_clip`."""
     # A loop may take its cycle from anywhere in the window, and a livelier motion needs more of it.
     whole = settings.loop or settings.intensity > 1.0
     frames = FRAMES if whole else min(round(settings.seconds * RATE), FRAMES)
     more = None if details is None else details[None]
-    return finish_clip(delayed(vae.motion(latent[None], frames, more), delay), puppet, settings, name)
+    return finish_clip(delayed(vae.motion(latent[None], frames, more), delay), puppet, settings, name, mirrored)
 
 
 def delayed(clip: Clip, delay: float) -> Clip:
@@ -48,9 +50,10 @@ def delayed(clip: Clip, delay: float) -> Clip:
     return retimed(clip, times)
 
 
-def finish_clip(clip: Clip, puppet: Puppet, settings: MotionSettings, name: str) -> Motion:
+def finish_clip(clip: Clip, puppet: Puppet, settings: MotionSettings, name: str, mirrored: bool = False) -> Motion:
     """Bring a window to its length, put it on the body's legs, its feet on the floor, and to the frame rate asked for.
 
+    `mirrored` lets left and right change places first, so that feet are locked on the legs that perform it.
     A looping motion is finished as three rounds, of which the middle one is kept, so that feet are locked across the
     seam as anywhere else.
     """
@@ -59,10 +62,10 @@ def finish_clip(clip: Clip, puppet: Puppet, settings: MotionSettings, name: str)
     joints = puppet.joints[:24].double().numpy()
     if settings.loop:
         rounds, length = looped(clip, frames)
-        motion = middle_round(stand(_on_legs(rounds, puppet, name), joints), length)
+        motion = middle_round(stand(_on_legs(rounds, puppet, name, mirrored), joints), length)
         motion = resample(motion, settings.fps, loop=True, count=round(settings.seconds * settings.fps))
     else:
-        motion = stand(_on_legs(extend(clip, frames), puppet, name), joints)
+        motion = stand(_on_legs(extend(clip, frames), puppet, name, mirrored), joints)
         motion = resample(motion, settings.fps)
     if settings.in_place:
         motion = in_place(motion, settings.loop)
@@ -73,8 +76,8 @@ def finish_clip(clip: Clip, puppet: Puppet, settings: MotionSettings, name: str)
     )
 
 
-def _on_legs(clip: Clip, puppet: Puppet, name: str) -> Motion:
-    return Motion(
+def _on_legs(clip: Clip, puppet: Puppet, name: str, mirrored: bool) -> Motion:
+    motion = Motion(
         rotations=full_rotations(clip.rotations[0]).double().numpy(),
         root_position=(clip.root[0] * puppet.pelvis_height).double().numpy(),
         rest_root_height=puppet.pelvis_height,
@@ -83,6 +86,7 @@ def _on_legs(clip: Clip, puppet: Puppet, name: str) -> Motion:
         name=name,
         contacts=clip.contacts[0].double().numpy(),
     )
+    return mirror(motion) if mirrored else motion
 
 
 def stand(motion: Motion, joints: Float[np.ndarray, "24 3"]) -> Motion:

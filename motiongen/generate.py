@@ -24,6 +24,7 @@ from motiongen.candidates import (
     standard,
     word_scores,
 )
+from motiongen.clips import swap_sides
 from motiongen.codebook import (
     MotionCodebook,
     PoseCodebook,
@@ -133,8 +134,9 @@ def generate_motion(
         found = find_motion(done, guidance, puppet, models, settings, seed, reporter)
         if checkpoint is not None:
             tensors = {"latent": found.latent} | ({} if found.details is None else {"details": found.details})
-            save_tensors(checkpoint, tensors, {"key": key, "delay": repr(found.delay)})
-    return finish_motion(found.latent, models.vae, puppet, settings, done, found.details, found.delay)
+            told = {"key": key, "delay": repr(found.delay), "mirrored": str(found.mirrored)}
+            save_tensors(checkpoint, tensors, told)
+    return finish_motion(found.latent, models.vae, puppet, settings, done, found.details, found.delay, found.mirrored)
 
 
 def _candidates(
@@ -154,7 +156,7 @@ def _candidates(
 @torch.no_grad()
 def interpolated(candidates: Candidates, prior: PosePrior, frames: int) -> Clip:
     """The baseline: from candidate to candidate, evenly in time and straight in the pose prior's latents."""
-    latents = prior.encode(candidates.poses)[0]
+    latents = prior.closest(candidates.poses)
     place = torch.linspace(0.0, len(latents) - 1.0, frames)
     low = place.floor().long().clamp_max(max(0, len(latents) - 2))
     high = (low + 1).clamp_max(len(latents) - 1)
@@ -175,6 +177,8 @@ class Found:
     """Added to the decoded rows."""
     delay: float = 0.0
     """Frames by which the middle comes later; see `delayed`."""
+    mirrored: bool = False
+    """Whether left and right change places."""
 
 
 def find_motion(
@@ -217,11 +221,16 @@ def find_motion(
         f"motion: {text!r}: picture score {float(result.before[best]):.3f} -> "
         f"{float(result.after[best]):.3f}, start {best + 1} of {len(starts)}"
     )
+    if settings.losses == "original":
+        return Found(latent=result.latents[best])
     delay = settings.variety * _DELAY * (2.0 * torch.rand(1, generator=stream(seed, "motion/timing")) - 1.0)
+    # The guidance looks from one side and mostly likes the same hand; a text that names no side has none.
+    any_side = settings.variety > 0 and swap_sides(text) == text
     return Found(
         latent=result.latents[best],
         details=None if details is None else details[best],
-        delay=0.0 if settings.losses == "original" else float(delay),
+        delay=float(delay),
+        mirrored=any_side and bool(torch.rand(1, generator=stream(seed, "motion/side")) < 0.5),
     )
 
 
@@ -305,4 +314,9 @@ def _resumed(checkpoint: Path | None, key: str) -> Found | None:
     tensors, metadata = load_tensors(checkpoint)
     if metadata.get("key") != key or "latent" not in tensors:
         return None
-    return Found(latent=tensors["latent"], details=tensors.get("details"), delay=float(metadata.get("delay", "0")))
+    return Found(
+        latent=tensors["latent"],
+        details=tensors.get("details"),
+        delay=float(metadata.get("delay", "0")),
+        mirrored=metadata.get("mirrored") == "True",
+    )

@@ -23,6 +23,8 @@ HEIGHT = JOINTS * 6 + 2
 CONTACT = slice(JOINTS * 6 + 3, FEATURES)
 FEET = (10, 11)
 ANKLES = (7, 8)
+LIMBS = ((1, 4, 7, 10), (2, 5, 8, 11), (3, 6, 9), (12, 15), (13, 16, 18, 20), (14, 17, 19, 21))
+"""Joints that move together: legs, trunk, head and neck, arms."""
 
 # A plain adult of 0.93 m pelvis height, rounded by hand; only for losses that weigh joints by what they move.
 _METRES = (
@@ -55,6 +57,15 @@ REST_HEIGHT = 0.93
 def standard_offsets() -> Float[Tensor, "22 3"]:
     """Joint offsets from their parents in T-pose, in units of the resting pelvis height."""
     return torch.tensor(_METRES) / REST_HEIGHT
+
+
+def limb_of_features() -> Float[Tensor, " f"]:
+    """The limb that each number of a row belongs to; 0 for pelvis, path and contacts."""
+    found = torch.zeros(FEATURES)
+    for number, joints in enumerate(LIMBS, 1):
+        for joint in joints:
+            found[6 * joint : 6 * joint + 6] = number
+    return found
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

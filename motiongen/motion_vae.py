@@ -1,10 +1,10 @@
 """A variational autoencoder of whole motions: two seconds to one latent of 256 numbers, and back.
 
-After ACTOR (Petrovich et al. 2021, arXiv:2104.05670), with three changes. A fixed linear autoencoder (weighted
-principal components of the training windows, whitened) carries the bulk, and the transformer encoder and decoder learn
-what is left: from half an hour of motion a transformer alone sits on the mean motion for long. The decoder gets the
-latent as tokens beside its time tokens, not as the only memory of a cross attention; a time token stands for four
-frames, and neighbours are cross-faded. The root's path and the foot contacts are part of the motion.
+After ACTOR (Petrovich et al. 2021, arXiv:2104.05670), with three changes. A fixed linear autoencoder (the main
+directions of the training windows, see `motiongen.subspace`, whitened) carries the bulk, and the transformer encoder
+and decoder learn what is left: from half an hour of motion a transformer alone sits on the mean motion for long. The
+decoder gets the latent as tokens beside its time tokens, not as the only memory of a cross attention; a time token
+stands for four frames, and neighbours are cross-faded. The root's path and the foot contacts are part of the motion.
 """
 
 import math
@@ -34,14 +34,16 @@ from motiongen.motion_features import (
     Clip,
     from_features,
     joint_positions,
+    limb_of_features,
     standard_offsets,
 )
+from motiongen.subspace import main_directions
 
 FRAMES = 60
 PATCH = 4
 MEMORY = 2
 LATENT = 256
-_SPEED_SHARE = 1.5
+_SPEED_SHARE = 8.0
 # How much of the body each joint moves: pelvis, hips, spine ... wrists, in SMPL's order.
 _IMPORTANCE = (2.0, 1.3, 1.3, 1.4, 1.1, 1.1, 1.3, 0.9, 0.9, 1.2, 0.6, 0.6)
 _IMPORTANCE += (0.9, 1.1, 1.1, 0.8, 1.3, 1.3, 1.0, 1.0, 0.7, 0.7)
@@ -193,28 +195,16 @@ class MotionVae(nn.Module):
             self.scale[kind] = centred[..., kind].square().mean().sqrt().clamp_min(1e-4) / importance
         for joint, importance in enumerate(_IMPORTANCE):
             self.scale[6 * joint : 6 * joint + 6] /= importance
-        flat = (self.metric @ (centred / self.scale)).flatten(1)
-        basis = _principal(flat, self.latent, generator)
+        rows = self.metric @ (centred / self.scale)
+        basis, spread = main_directions(rows, limb_of_features(), self.latent, generator)
         self.basis.copy_(basis)
-        along = flat @ basis.T
-        self.spread.copy_(along.square().mean(0).sqrt().clamp_min(1e-6))
+        self.spread.copy_(spread.clamp_min(1e-6))
         noise = 0.5 * self.spread[-1].square()
         deviation = (noise / (self.spread.square() + noise)).sqrt().clamp_min(0.02)
         for layer in (self.to_mean, self.to_deviation, self.write):
             layer.weight.zero_()
             layer.bias.zero_()
         self.to_deviation.bias.copy_(torch.expm1(deviation).log())
-
-
-def _principal(points: Float[Tensor, "n d"], count: int, generator: torch.Generator) -> Float[Tensor, "k d"]:
-    """The leading `count` directions of `points`, as orthonormal rows: randomised subspace iteration (Halko 2011)."""
-    block = torch.randn(count + 32, len(points), generator=generator) @ points
-    for _ in range(6):
-        block = torch.linalg.qr(block.T).Q.T
-        block = (block @ points.T) @ points
-    orthonormal = torch.linalg.qr(block.T).Q.T
-    _, _, turned = torch.linalg.svd(points @ orthonormal.T, full_matrices=False)
-    return (turned @ orthonormal)[:count]
 
 
 @dataclass(frozen=True, kw_only=True)

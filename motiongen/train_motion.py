@@ -77,7 +77,7 @@ def train_motion_vae(
     stop_after: int | None = None,
     vae: MotionVae | None = None,
 ) -> Curve:
-    """Train and save the motion VAE; returns the held-out curve."""
+    """Fit the linear part, train the transformers for `steps` (none for 0), save all; returns the held-out curve."""
     weights = weights or LossWeights()
     vae = vae or MotionVae()
     chances = sampling_chances(motions, train=True)

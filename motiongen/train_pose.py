@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from avatargen.core.progress import Reporter
 from avatargen.core.rotations import angle_between, axis_angle_from_matrix, matrix_from_axis_angle
+from motiongen.motion_features import LIMBS
 from motiongen.pose_prior import PosePrior, pose_loss
 from motiongen.training import Curve, Plan, save_weights, train
 from motiongen.windows import MotionSet, sampling_chances
 
-_LIMBS = ((1, 4, 7, 10), (2, 5, 8, 11), (3, 6, 9), (12, 15), (13, 16, 18, 20), (14, 17, 19, 21))
 _HALVES = (0, 0, 1, 1, 1, 1)
 KL_WEIGHT = 2e-4
 
@@ -23,10 +23,10 @@ def layered(poses: Float[Tensor, "b 21 3"], generator: torch.Generator) -> Float
     count = len(poses)
     kind = torch.randint(3, (count,), generator=generator)
     halves = torch.randint(count, (count, 2), generator=generator)
-    limbs = torch.randint(count, (count, len(_LIMBS)), generator=generator)
+    limbs = torch.randint(count, (count, len(LIMBS)), generator=generator)
     own = torch.arange(count)
     mixed = poses.clone()
-    for limb, joints in enumerate(_LIMBS):
+    for limb, joints in enumerate(LIMBS):
         source = torch.where(kind == 0, own, torch.where(kind == 1, halves[:, _HALVES[limb]], limbs[:, limb]))
         rows = [joint - 1 for joint in joints]
         mixed[:, rows] = poses[source][:, rows]

@@ -82,7 +82,8 @@ def train(
         stop_after: end after so many steps in all, as if the run had been cut off (for tests and time limits).
 
     Returns:
-        The curve: one row per check, with `step`, the parts of the loss and the held-out figures.
+        The curve: one row per check, the first before any step, with `step`, the parts of the loss and the held-out
+        figures.
 
     Raises:
         BrokenFileError: the checkpoint is damaged or belongs to another model.
@@ -92,6 +93,8 @@ def train(
     if checkpoint is not None and checkpoint.is_file():
         _resume(run, checkpoint)
         reporter.note(f"training: resumed {checkpoint} at step {run.step}")
+    if run.step == 0:
+        run.curve.append({"step": 0.0, **_checked(run, check)})
     end = plan.steps if stop_after is None else min(plan.steps, stop_after)
     with stage(reporter, "training", plan.steps):
         reporter.step(run.step)

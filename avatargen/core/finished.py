@@ -1,5 +1,6 @@
 """A finished run, read back from its folder: what it made, without making anything again."""
 
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,15 @@ class Finished:
     """Made of the texts: what the mesh is called in the run's own files."""
     shape: Shape
     avatar: RiggedMesh
-    motion: Motion | None
-    """As it was generated, not yet scaled to the avatar; None if the run was not asked for one."""
+    motions: tuple[Motion, ...]
+    """As they were generated, not yet scaled to the avatar; none if the run was not asked for any."""
     record: dict[str, Any]
     """The content of run.json."""
+
+    @property
+    def motion(self) -> Motion | None:
+        """The first motion."""
+        return self.motions[0] if self.motions else None
 
     @property
     def body_licence(self) -> str:
@@ -47,13 +53,13 @@ def read_finished(folder: Path) -> Finished:
         name=avatar_name(texts),
         shape=_stage(folder, "shape", stages, unpack_shape),
         avatar=_stage(folder, "refined" if "refined" in stages else "avatar", stages, unpack_rigged),
-        motion=_stage(folder, "motion", stages, unpack_motion) if record.get("motion") else None,
+        motions=_motions(folder, record),
         record=record,
     )
 
 
-def read_motion(folder: Path) -> Motion:
-    """The motion of the finished run in `folder`, without its avatar.
+def read_motions(folder: Path) -> tuple[Motion, ...]:
+    """The motions of the finished run in `folder`, without its avatar.
 
     Raises:
         As `read_finished`; InputError also where the run has no motion.
@@ -61,7 +67,16 @@ def read_motion(folder: Path) -> Motion:
     record = _record(folder)
     if not record.get("motion"):
         raise InputError(f"{folder} is a run without a motion; name one that was made with --motion")
-    return _stage(folder, "motion", record.get("stages", {}), unpack_motion)
+    return _motions(folder, record)
+
+
+def _motions(folder: Path, record: dict[str, Any]) -> tuple[Motion, ...]:
+    """In the order of the texts: the stages `motion`, `motion_2` and so on."""
+    if not record.get("motion"):
+        return ()
+    stages = record.get("stages", {})
+    names = ["motion", *itertools.takewhile(stages.__contains__, (f"motion_{n}" for n in itertools.count(2)))]
+    return tuple(_stage(folder, name, stages, unpack_motion) for name in names)
 
 
 def _record(folder: Path) -> dict[str, Any]:

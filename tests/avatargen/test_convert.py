@@ -47,7 +47,7 @@ def wiggle(name, seed, frames=12, scale=1.0):
     )
 
 
-def make_run(folder, motion):
+def make_run(folder, motion, *more):
     """What a run leaves behind, of the open body itself."""
     body = load_open_body()
     betas = np.zeros(body.num_betas, dtype=np.float32)
@@ -60,6 +60,7 @@ def make_run(folder, motion):
         "shape": pack_shape(Shape(betas=betas, body=f"{body.kind}-{body.version}")),
         "avatar": pack_rigged(avatar),
     } | ({"motion": pack_motion(motion)} if motion else {})
+    stages |= {f"motion_{number}": pack_motion(clip) for number, clip in enumerate(more, 2)}
     for name, (tensors, extra) in stages.items():
         save_tensors(folder / ".work" / f"{name}.safetensors", tensors, {"key": name * 2, "extra": json.dumps(extra)})
     record = {
@@ -125,6 +126,19 @@ def test_a_static_file_holds_the_pose_that_was_asked_for(run, tmp_path, pose, na
     read = trimesh.load(tmp_path / f"{name}.obj", process=False)
     np.testing.assert_allclose(read.vertices, wanted, atol=2e-6)
     assert trimesh.load(tmp_path / f"{name}.stl").extents == pytest.approx(np.ptp(wanted, axis=0), abs=1e-5)
+
+
+def test_a_runs_motions_all_come_along_when_it_is_exported_or_lends_them(run, tmp_path):
+    first, second = wiggle("walking", 4), wiggle("waving", 5, frames=8)
+    two = make_run(tmp_path / "two", first, second, wiggle("walking", 6))
+    convert_run(two, Wish(formats=("glb", "npz")), tmp_path / "out")
+    clips = document(tmp_path / "out" / "avatar.glb")["animations"]
+    assert [clip["name"] for clip in clips] == ["walking", "waving", "walking 2"]
+    with np.load(tmp_path / "out" / "motion-waving.npz") as data:
+        turns = matrix_from_rotvec(data["poses"][:, :66].reshape(8, 22, 3))
+    np.testing.assert_allclose(turns[:, 1:], second.rotations[:, 1:22], atol=1e-5)
+    animate_avatar(run, [two], Wish(formats=("glb",)), tmp_path / "lent")
+    assert len(document(tmp_path / "lent" / "avatar.glb")["animations"]) == 3
 
 
 def test_several_motions_become_clips_and_each_moves_the_avatar_as_its_source_says(run, tmp_path):

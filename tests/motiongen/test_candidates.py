@@ -31,6 +31,11 @@ def test_words_of_the_same_verb_share_a_stem():
     assert stems("kicking") == stems("kicked")
 
 
+def test_helping_verbs_say_nothing():
+    assert stems("being dizzy") == stems("be dizzy") == stems("is dizzy")
+    assert stems("doing push-ups") == stems("do push-ups")
+
+
 @pytest.mark.parametrize("text", ["", "  ", "x" * 10_000, "a\x00b"])
 def test_unusable_texts_are_refused(text):
     with pytest.raises(InputError, match="motion text"):

@@ -8,13 +8,15 @@ import torch
 
 from avatargen.core.errors import ConfigError, InputError
 from avatargen.core.parts import SMPL_JOINTS
+from avatargen.core.progress import Silent
 from avatargen.core.settings import MotionSettings
 from avatargen.core.values import Motion
 from motiongen.candidates import word_scores
 from motiongen.cli import main
 from motiongen.codebook import load_motion_codebook
 from motiongen.finish import finish_motion, resample, stand
-from motiongen.generate import generate_motion
+from motiongen.generate import find_motion, generate_motion
+from motiongen.importers.retarget import mirror
 from motiongen.kinematics import positions_from_world, world_rotations
 from motiongen.motion_vae import load_motion_vae
 from motiongen.physics import floor_penetration, foot_skate_ratio
@@ -66,7 +68,7 @@ def test_the_baseline_passes_through_its_poses(go, models):
 
     poses = models.prior.decode(models.poses.latents[:3])
     clip = interpolated(Candidates(poses=poses, scores=torch.zeros(3)), models.prior, 61)
-    again = models.prior.decode(models.prior.encode(poses)[0])
+    again = models.prior.decode(models.prior.closest(poses))
     torch.testing.assert_close(clip.rotations[0, [0, 30, 60], 1:22], again, atol=1e-5, rtol=0)
 
 
@@ -192,6 +194,31 @@ def shipped_motion(words: str, puppet) -> Motion:
     return finish_motion(book.latents[row], load_motion_vae(), puppet, settings, words)
 
 
+def test_a_mirrored_motion_is_the_mirror_image(puppet):
+    book = load_motion_codebook()
+    row = int((book.clip == int(word_scores("punch with the right fist", book).argmax())).nonzero()[0])
+    joints = puppet.joints.double().numpy()
+    plain, image = (
+        finish_motion(book.latents[row], load_motion_vae(), puppet, MotionSettings(), "x", mirrored=mirrored)
+        for mirrored in (False, True)
+    )
+    told, found = (
+        positions_from_world(world_rotations(m.rotations.astype(float)), m.root_position.astype(float), joints)
+        for m in (mirror(plain), image)
+    )
+    assert float(np.abs(told - found).max()) < 0.03  # the body's own left and right differ by millimetres
+
+
+def test_a_side_is_left_to_the_seed_unless_the_text_names_one(models, guidance, puppet):
+    quick = replace(TINY, steps=0, starts=1, prior_starts=0, shortlist=1, guidance_every=0)
+
+    def sides(text: str) -> set[bool]:
+        return {find_motion(text, guidance, puppet, models, quick, seed, Silent()).mirrored for seed in range(3, 6)}
+
+    assert sides("wave") == {True, False}
+    assert sides("wave with the left hand") == {False}
+
+
 def test_a_shipped_punch_still_punches_after_the_vae(puppet):
     motion = shipped_motion("punch with the right fist", puppet)
     world = world_rotations(motion.rotations.astype(float))
@@ -236,8 +263,6 @@ def test_the_command_starts_without_torch():
 
 
 def test_the_training_commands_make_what_generation_loads(set_path, tmp_path, body, guidance, monkeypatch):
-    from avatargen.core.progress import Silent
-
     monkeypatch.setattr("motiongen.train_motion._LINEAR", 320)
     for what in ("pose", "motion", "codebook"):
         written = run_stage(what, set_path, tmp_path, 2, 0, tmp_path if what == "pose" else None, Silent())

@@ -152,6 +152,17 @@ def test_training_cut_in_two_ends_in_the_same_weights(motions, tmp_path, monkeyp
         assert torch.equal(tensor, resumed[name]), name
 
 
+def test_without_steps_the_linear_part_is_all_there_is(motions, tmp_path, monkeypatch):
+    monkeypatch.setattr("motiongen.train_motion._LINEAR", 64)
+    vae = MotionVae(size=8, inner=8, encoder_layers=1, decoder_layers=1, latent=8)
+    curve = train_motion_vae(motions, tmp_path / "out.safetensors", steps=0, vae=vae)
+    assert [row["step"] for row in curve] == [0.0]
+    latents = torch.randn(3, 8, generator=stream(0, "z"))
+    torch.testing.assert_close(vae.decode(latents), vae.rebuild(latents) * vae.scale + vae.mean)
+    features = to_features(held_out_windows(motions))
+    torch.testing.assert_close(vae.encode(features)[0], vae.project(vae.normalised(features)))
+
+
 def test_a_foreign_checkpoint_is_refused(motions, tmp_path):
     (tmp_path / "bad.ckpt").write_bytes(b"no tensors")
     model = torch.nn.Linear(2, 2)
