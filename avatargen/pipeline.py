@@ -15,7 +15,7 @@ from avatargen.body.load import load_body_model
 from avatargen.body.look import base_color_at, base_colors
 from avatargen.body.measure import measure
 from avatargen.body.model import BodyModel
-from avatargen.body.posing import pose_body, shape_body
+from avatargen.body.posing import Posed, pose_body, shape_body
 from avatargen.body.rigged import pose_rigged
 from avatargen.body.skeleton import a_pose
 from avatargen.core.errors import ConfigError, InputError
@@ -39,9 +39,10 @@ from avatargen.implicit.network_field import NetworkField
 from avatargen.implicit.original import fit_original
 from avatargen.implicit.refine import canvas_of, check_refine, refine_avatar
 from avatargen.implicit.slope import smooth_slope
+from avatargen.implicit.tailor import dress
 from avatargen.mesh.clean import snap
 from avatargen.mesh.finish import check_mesh, mesh_from_field
-from avatargen.mesh.rig import mended, rig_own_mesh, rig_to_body
+from avatargen.mesh.rig import Worn, mended, rig_own_mesh, rig_to_body
 from avatargen.mesh.template import free_ways
 from avatargen.mesh.texture import repaint
 from avatargen.render.cameras import orbit
@@ -49,6 +50,9 @@ from avatargen.render.picture import render_mesh
 from avatargen.render.shading import vertex_normals
 from avatargen.shape.search import find_shape
 from avatargen.shape.sheet import contact_sheet
+
+_ON_CLOTH = 0.008
+"""Metres from what hangs free within which a point of the mesh is part of it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -265,6 +269,9 @@ def finish_mesh(field: AvatarField | NetworkField, shape: Shape, tools: Tools) -
     """The field's surface as one textured, rigged mesh in T-pose, standing on y = 0."""
     betas, pose = _betas(shape, tools), a_pose(tools.device)
     start, joints = _sculpting_body(shape, tools)
+    if tools.settings.mesh.topology == "template" and isinstance(field, AvatarField):
+        field = replace(field, outfit=None)  # the body's own faces cannot follow a skirt
+    worn, beyond = _worn(field)
     textured = mesh_from_field(
         field.sdf,
         field.color,
@@ -275,15 +282,41 @@ def finish_mesh(field: AvatarField | NetworkField, shape: Shape, tools: Tools) -
         tools.reporter,
         lambda points, face, bary: _colors_on(field, points, face, bary),
         lambda points: field.normals(points) if isinstance(field, NetworkField) else smooth_slope(field, points),
-        lambda mesh: mended(mesh, tools.body, betas[0], pose),
+        lambda mesh: mended(mesh, tools.body, betas[0], pose, worn=worn),
+        beyond,
     )
     with stage(tools.reporter, "rigging", 1):
         if tools.settings.mesh.topology == "template":
             rigged = rig_own_mesh(textured, tools.body, betas[0], pose)
         else:
-            rigged = rig_to_body(textured, tools.body, betas[0], pose, calm=True)
+            rigged = rig_to_body(textured, tools.body, betas[0], pose, calm=True, worn=worn)
         tools.reporter.step()
     return rigged
+
+
+def _worn(field: AvatarField | NetworkField) -> tuple[Worn | None, np.ndarray | None]:
+    """How what hangs free of the body moves, and where it is."""
+    if not isinstance(field, AvatarField) or field.outfit is None:
+        return None, None
+    outfit = field.outfit
+
+    def worn(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        share, which = field.worn(torch.from_numpy(points).float().to(field.device))
+        return outfit.weights(points, which.cpu().numpy()), share.cpu().numpy().astype(np.float64)
+
+    return worn, outfit.places.cpu().numpy()
+
+
+def _free_of(
+    description: str, posed: Posed, tools: Tools, usual_hair: bool
+) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """Which points of the mesh in the A-pose belong to what hangs free of the body."""
+    settings, body = tools.settings, tools.body
+    if not settings.implicit.outfit or settings.mesh.topology == "template" or settings.implicit.method != "band":
+        return None
+    vertices, joints = posed.vertices[0], posed.joints[0]
+    outfit = dress(description, vertices, body.faces, body.parts, joints, usual_hair=usual_hair)
+    return None if outfit is None else lambda points: outfit.distance(points)[0].abs() < _ON_CLOTH
 
 
 def refine(
@@ -311,7 +344,7 @@ def refine(
     room = np.minimum(*(free_ways(start, ways, np.full(len(ways), side)) for side in (1.0, -1.0)))
     refined = refine_avatar(
         description,
-        canvas_of(start, tools.body, posed, tools.device),
+        canvas_of(start, tools.body, posed, tools.device, _free_of(description, posed, tools, pictures is None)),
         torch.from_numpy(ways).to(tools.device),
         torch.from_numpy(room.astype(np.float32)).to(tools.device),
         tools.body,

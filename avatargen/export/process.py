@@ -125,6 +125,7 @@ class Process:
         fps = min(settings.fps, _MOST_FPS)
         count = max(8, round(_SECONDS * fps))
         draw = _draftsman(snapshots, faces, self._finished[-2:], count, settings)
+        self._inner.note(f"process video: {len(snapshots)} pictures of the optimisation took {self.seconds:.1f} s")
         return write_video(draw, count, path, fps, settings, "process video", self._inner)
 
 

@@ -18,8 +18,11 @@ from avatargen.implicit.color import Colors, Look, colors_at, features_at, make_
 from avatargen.implicit.encoding import Pyramid, band_pyramid, hash_pyramid
 from avatargen.implicit.relief import paint_relief
 from avatargen.implicit.sdf import BodyField, Volume, body_field, bounded_growth, tap_gradient, tap_points
+from avatargen.implicit.tailor import Outfit
 
 _CHUNK = 1 << 18
+_SEAM = 0.008
+"""Over this far, in metres, what hangs free passes into what lies on the body."""
 
 
 def _opponent_heads(features: int) -> Float[Tensor, "features 6"]:
@@ -72,11 +75,17 @@ class AvatarField:
     """Whether growth is learned; else the surface is the body's, plus relief."""
     relief: Volume | None = None
     """Height of painted clothes and hair."""
+    outfit: Outfit | None = None
+    """What hangs free of the body."""
 
     @property
     def bounds(self) -> Float[Tensor, "2 3"]:
         """The box that holds every surface the field can have."""
-        return self.body.bounds
+        own = self.body.bounds
+        if self.outfit is None:
+            return own
+        worn = self.outfit.bounds
+        return torch.stack([torch.minimum(own[0], worn[0]), torch.maximum(own[1], worn[1])])
 
     @property
     def device(self) -> torch.device:
@@ -85,11 +94,23 @@ class AvatarField:
 
     def distance(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """Signed distance, metres, negative inside; differentiable in what was learned."""
+        found = self._undressed(points)
+        return found if self.outfit is None else torch.minimum(found, self.outfit.distance(points.detach())[0])
+
+    def _undressed(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         points = points.detach()
         found = self.body.distance(points)
         if self.sculpted:
             found = found - self.growth(points)
         return found if self.relief is None else found - self.relief(points)
+
+    @torch.no_grad()
+    def worn(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Integer[Tensor, " n"]]:
+        """How much points of the surface belong to what hangs free, 0..1, and to which piece; needs an outfit."""
+        if self.outfit is None:
+            raise ValueError("this avatar wears nothing that hangs free")
+        distance, which = self.outfit.distance(points)
+        return ((self._undressed(points) - distance) / _SEAM).clamp(0.0, 1.0), which
 
     def growth(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """How far the learned surface has left the body, metres; differentiable in what was learned."""
@@ -135,8 +156,22 @@ class AvatarField:
         colors = []
         for part in points.to(self.learned.growth.device).split(_CHUNK):
             face, bary = self.body.near_faces(part, careful=True)
-            colors.append(self._colors(part, self.look.faces[face], bary).style)
+            style = self._colors(part, self.look.faces[face], bary).style
+            colors.append(style if self.outfit is None else self._dyed(part, style, face, bary))
         return torch.cat(colors) if colors else points.new_zeros(0, 3)
+
+    def _dyed(self, points: Tensor, style: Tensor, face: Tensor, bary: Tensor) -> Tensor:
+        """`style`, but on what hangs free its own color, or that of the body's nearest point where it has none."""
+        if self.outfit is None:
+            return style
+        share, which = self.worn(points)
+        rows = torch.nonzero(share > 0).squeeze(1)
+        face, bary, share = face[rows], bary[rows], share[rows, None]
+        beneath = (self.body.surface.corners[face] * bary[..., None]).sum(1)
+        lent = self._colors(beneath, self.look.faces[face], bary).style
+        own = self.outfit.colors(points[rows], which[rows])
+        cloth = torch.where(own.isnan(), lent, own)
+        return style.index_copy(0, rows, torch.lerp(style[rows], cloth, (4.0 * share).clamp(max=1.0)))
 
     def state(self) -> dict[str, Tensor]:
         """Everything learned, by name."""

@@ -1,9 +1,9 @@
 """Borders between painted regions as if cut, not sprayed: the field's finest cells are too wide for a seam.
 
 A texture of a few plain colors is read as regions: the body's own bare look, and every paint that covers enough of it.
-A texel between two of them is a smear and goes to one: which, is decided on the vertices, from the color around, from
-what lies purely on either side, and from what its body part mostly wears; so borders are smooth lines that keep to
-parts. Colors that no smear explains (patterns, make-up) stay as they are.
+A texel between two of them is a smear and goes to the one that its color is nearer to, among those that lie purely
+around it, and a little rather to what its body part mostly wears; so borders are smooth lines that keep to parts.
+Colors that no smear explains (patterns, make-up) stay as they are.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,9 @@ _SPREAD = 0.25
 _LEAST_SHARE, _SAFE_SHARE = 0.01, 0.05
 """Share of the surface that a paint must cover; one that lies between two others needs the second."""
 # Strengths of what decides about a vertex (log odds), and how sharply texels follow.
-_AROUND, _PART, _ITSELF = 1.0, 0.4, 20.0
+_AROUND, _PART, _ITSELF = 3.0, 0.4, 20.0
+_PRESENT = 0.15
+"""Share of what is around a vertex from which a class counts as wholly there."""
 _SOFTNESS = 0.15
 _ROUNDS, _SMOOTHING = 8, 5
 _BINS = 24
@@ -73,7 +75,7 @@ class Regions:
     paints: Float[Tensor, "k 3"]
     """sRGB of each paint, most of it first."""
     scores: Float[Tensor, "v k+1"]
-    """Log odds of the bare look (first column) and of each paint at the vertices."""
+    """What is around speaks for the bare look (first column) and for each paint, at the vertices; log odds."""
     kept: Float[Tensor, "v 1"]
     """1 where texels stay as they are."""
 
@@ -106,20 +108,20 @@ def find_regions(canvas: Canvas) -> Regions:
             0, canvas.faces[face].reshape(-1), (share * values[:, None]).reshape(-1, values.shape[1])
         )
 
-    mean = gathered(colors) / gathered(torch.ones_like(weight)[:, None]).clamp_min(1e-20)
-    unlike = (colors[:, None] - _classes(look, paints)).square().sum(-1)
-    pure = torch.exp(-unlike / (2 * _PURE**2))
+    pure = torch.exp(-_unlike(colors, _classes(look, paints)) / _PURE**2)
     here = smoothed(gathered(pure), canvas.faces, _ROUNDS) + 1e-12
-    scores = -(mean[:, None] - _classes(canvas.look, paints)).square().sum(-1) / (2 * _SPREAD**2)
-    scores = scores + _AROUND * _log_share(here)
+    # Only what is absent is ruled out: between two that are there the texels' own colors draw the smoother line.
+    present = (here / here.sum(1, keepdim=True) / _PRESENT).clamp(max=1.0)
+    scores = _AROUND * (present + 0.01).log()
     if canvas.parts is not None:
-        whole = here.new_zeros(len(PARTS), here.shape[1]).index_add_(0, canvas.parts, gathered(pure))
-        scores = scores + _PART * _log_share(whole + 1e-12)[canvas.parts]
+        whole = here.new_zeros(len(PARTS), here.shape[1]).index_add_(0, canvas.parts, gathered(pure)) + 1e-12
+        scores = scores + _PART * (whole / whole.sum(1, keepdim=True) + 0.01).log()[canvas.parts]
     return Regions(paints=paints, scores=smoothed(scores, canvas.faces, _SMOOTHING), kept=kept.to(canvas.look))
 
 
-def _log_share(amount: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
-    return (amount / amount.sum(1, keepdim=True) + 0.01).log()
+def _unlike(colors: Float[Tensor, "n 3"], plain: Float[Tensor, "n k 3"]) -> Float[Tensor, "n k"]:
+    """Half the squared distance of each color to the plain color of each class."""
+    return 0.5 * (colors[:, None] - plain).square().sum(-1)
 
 
 def smoothed(values: Float[Tensor, "v c"], faces: Integer[Tensor, "f 3"], rounds: int) -> Float[Tensor, "v c"]:
@@ -207,10 +209,10 @@ def crisp_colors(
         if not len(regions.paints):
             return color
         plain = _classes(look, regions.paints)
-        rest = color[:, None] - plain
-        unlike = rest.norm(dim=-1)
-        pure = torch.exp(-unlike.square() / (2 * _PURE**2))
-        owner = ((canvas.spread(regions.scores, face, bary) + _ITSELF * pure) / _SOFTNESS).softmax(1)
+        rest, half = color[:, None] - plain, _unlike(color, plain)
+        unlike = (2.0 * half).sqrt()
+        own = _ITSELF * torch.exp(-half / _PURE**2) - half / _SPREAD**2
+        owner = ((canvas.spread(regions.scores, face, bary) + own) / _SOFTNESS).softmax(1)
         # What is left of the texture: all of it where it is faint, nothing that would look like the smear.
         rest = rest * (_PURE / unlike.clamp_min(_PURE))[..., None]
         cut = strength * _explained(color, plain) * (1.0 - canvas.spread(regions.kept, face, bary))

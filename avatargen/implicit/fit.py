@@ -7,7 +7,7 @@ direction loss against the plain body, a reconstruction head, a silhouette loss 
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -33,6 +33,7 @@ from avatargen.implicit.distance import surface_samples
 from avatargen.implicit.draw import Drawing, draw, draw_body, paint, shade_factor
 from avatargen.implicit.sdf import part_kind
 from avatargen.implicit.shown import backdrops, check_pictures, color_light, gentle_light
+from avatargen.implicit.tailor import dress
 from avatargen.implicit.views import ORDER, step_cameras, step_views
 from avatargen.implicit.words import Pictures, Words, encode_words
 from avatargen.render.cameras import Cameras
@@ -170,7 +171,12 @@ def fit_avatar(
     )
     if checkpoint is not None:
         save(checkpoint, progress, key)
-    return scene.field.with_relief(settings.relief)
+    field = scene.field.with_relief(settings.relief)
+    if settings.outfit:
+        surface, hair = field.body.surface, pictures is None
+        outfit = dress(description, surface.vertices, surface.faces, field.parts, field.joints, usual_hair=hair)
+        field = replace(field, outfit=None if outfit is None else outfit.to(field.device))
+    return field
 
 
 def fit_key(

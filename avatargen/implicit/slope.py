@@ -36,5 +36,7 @@ def smooth_slope(field: AvatarField, points: Float[Tensor, "n 3"], step: float =
         smooth = normalize((body_normals[corners] * bary[..., None]).sum(1), dim=1)
         away = (part - (surface.vertices[corners] * bary[..., None]).sum(1)).norm(dim=1)
         share = ((_FAR - away) / (_FAR - _NEAR)).clamp(0, 1) * ((smooth * own).sum(1) > _AGREE)
+        if field.outfit is not None:
+            share = share * (1.0 - field.worn(part)[0])
         parts.append(normalize(whole + share[:, None] * (smooth - own), dim=1))
     return torch.cat(parts) if parts else points.new_zeros(0, 3)

@@ -44,6 +44,7 @@ def extract_surface(
     start: Mesh | None = None,
     *,
     reach: float = 0.08,
+    beyond: Float[np.ndarray, "k 3"] | None = None,
     fine: Sequence[tuple[Float[np.ndarray, "2 3"], float]] = (),
 ) -> Mesh:
     """The zero set of a distance function as a mesh with outward faces; all components.
@@ -55,6 +56,7 @@ def extract_surface(
         spacing: of the grid lines, metres.
         start: a mesh the surface is near to; blocks farther than `reach` from its vertices are not looked at.
         reach: metres.
+        beyond: places of surface that is farther from `start`.
         fine: boxes (lowest and highest corner) with finer spacings of their own.
 
     Raises:
@@ -70,7 +72,8 @@ def extract_surface(
         )
         for axis in range(3)
     ]
-    values = _band_values(sdf, lines, start, reach)
+    places = None if start is None else start.vertices if beyond is None else np.concatenate([start.vertices, beyond])
+    values = _band_values(sdf, lines, places, reach)
     if not (values.min() < 0.0 < values.max()):
         raise InputError("there is no surface inside the bounds\n  The field is of one sign everywhere.")
     # A mask would open the surface at the rim of the band; without one marching is quick enough.
@@ -80,7 +83,7 @@ def extract_surface(
 
 
 def _band_values(
-    sdf: Callable[[Tensor], Tensor], lines: list[np.ndarray], start: Mesh | None, reach: float
+    sdf: Callable[[Tensor], Tensor], lines: list[np.ndarray], start: Float[np.ndarray, "v 3"] | None, reach: float
 ) -> Float[np.ndarray, "x y z"]:
     """Distances at the grid points of the blocks that may hold surface; elsewhere a distance of the right sign."""
     shape = tuple(len(line) for line in lines)
@@ -90,7 +93,7 @@ def _band_values(
     radius = np.linalg.norm(np.stack(np.meshgrid(*halves, indexing="ij"), axis=-1).reshape(-1, 3), axis=1)
     near = np.ones(len(centers), dtype=bool)
     if start is not None:
-        away, _ = KDTree(start.vertices).query(centers, workers=-1)
+        away, _ = KDTree(start).query(centers, workers=-1)
         near = away < radius + reach
     # Asked everywhere, for the middle of a stout body is far from any start vertex and yet inside.
     at_center = _evaluate(sdf, centers)

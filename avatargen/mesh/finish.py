@@ -47,6 +47,7 @@ def mesh_from_field(
     color_on: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
     slope: Callable[[Tensor], Tensor] | None = None,
     mend: Callable[[Mesh], Mesh] | None = None,
+    beyond: Float[np.ndarray, "k 3"] | None = None,
 ) -> Mesh:
     """One textured mesh of a field: closed (scan), or with the body's own vertices and faces (template).
 
@@ -61,6 +62,7 @@ def mesh_from_field(
         color_on: as `color`, of points whose face of `start` and place on it [n, 3] are known (template only): exact
             where two parts nearly touch, as lids and eyes do.
         slope: points [n, 3] of the surface to its unit normals, for the normal map; None: the gradient of `sdf`.
+        beyond: places of surface farther from `start` than `settings.reach_mm` (scan only).
         mend: asked to put the decimated surface right before it gets its UVs (scan only).
     """
     reporter = reporter or Silent()
@@ -79,6 +81,7 @@ def mesh_from_field(
             settings.voxel_mm / 1000,
             start,
             reach=settings.reach_mm / 1000,
+            beyond=beyond,
             fine=_fine_boxes(start, joints, settings.head_mm / 1000, settings.hand_mm / 1000),
         )
         reporter.step()

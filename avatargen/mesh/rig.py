@@ -5,6 +5,7 @@ that the vertices around agree on. Far from the body (hair, skirt, cape) the wei
 it touches the body, and where two limbs have grown together they pass gradually from one to the other.
 """
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 
 import numpy as np
@@ -22,6 +23,9 @@ from avatargen.mesh.flips import calm_faces
 from avatargen.mesh.nearest import Nearest, Surface, nearest_facing
 from avatargen.mesh.stretch import calm_weights, trial_poses
 from avatargen.render.shading import vertex_normals
+
+Worn = Callable[[Float[np.ndarray, "v 3"]], tuple[Float[np.ndarray, "v j"], Float[np.ndarray, " v"]]]
+"""Points to weights of SMPL's joints, and how far (0..1) these count instead of the body's."""
 
 LIMB_ROOTS = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
 """Joints that begin a limb; every joint below belongs to it, all others to the trunk (limb 0)."""
@@ -64,6 +68,7 @@ def rig_to_body(
     rotations: Float[Tensor, "j 3 3"],
     *,
     calm: bool = False,
+    worn: Worn | None = None,
 ) -> RiggedMesh:
     """`mesh` with at most four weights per vertex, in T-pose, lowest point at y = 0, on the shaped body's skeleton.
 
@@ -72,6 +77,7 @@ def rig_to_body(
     with `rotations` gives `mesh` back. Mesh and joints are moved up together to stand on the floor; the lift is
     `result.skeleton.joints[0] - shape_body(body, betas)[1][0]`. Faces, UVs, texture and colors stay as they were.
     With `calm`, neighbours share weights where a triangle would be torn in wide poses, see `avatargen.mesh.stretch`.
+    What hangs free of the body (a skirt, a hat) follows the joints that `worn` says instead of those nearest to it.
     """
     betas, rotations = betas.detach().cpu().double()[None], rotations.detach().cpu().double()[None]
     body = _double(body)
@@ -82,27 +88,39 @@ def rig_to_body(
     graph = edge_graph(faces, points.numpy())
     found = _touch(points, vertex_normals(points, torch.from_numpy(faces)), body, posed.vertices[0], graph)
     corners = body.faces.numpy()[found.face]
-    weights = _lent(body.weights.numpy(), corners, found.bary)
-    weights = even_out(weights, graph, _insistence(found.distance))
+    weights, insistence = _lent(body.weights.numpy(), corners, found.bary), _insistence(found.distance)
+    free = np.zeros(len(points))
+    if worn is not None:
+        own, free = worn(points.numpy())
+        weights = (
+            free[:, None] * np.pad(own, ((0, 0), (0, weights.shape[1] - own.shape[1]))) + (1 - free)[:, None] * weights
+        )
+        insistence = np.where(free > 0, 1.0, insistence)
+    weights = even_out(weights, graph, insistence)
     weights = strongest_four(soften_jumps(weights, graph, points.numpy(), found.distance > ON_BODY))
-    offsets = _lent(pose_offsets(body, rotations)[0].numpy(), corners, found.bary)
+    offsets = (1 - free)[:, None] * _lent(pose_offsets(body, rotations)[0].numpy(), corners, found.bary)
     # Evened like the weights: two sides of an armpit have opposite offsets. The shift is for the clip at zero.
-    offsets = even_out(offsets + 1.0, graph, _insistence(found.distance)) - 1.0
+    offsets = even_out(offsets + 1.0, graph, insistence) - 1.0
     scale = MAX_SLOPE / MAX_SHEAR
     offsets = soften_jumps(scale * offsets, graph, points.numpy(), found.distance > ON_BODY) / scale
-    free = np.ones(len(points), dtype=bool) if calm else None
-    return _at_rest(mesh, body, weights, posed.transforms, rest_joints, offsets, free)
+    calmed = np.ones(len(points), dtype=bool) if calm else None
+    return _at_rest(mesh, body, weights, posed.transforms, rest_joints, offsets, calmed)
 
 
 def mended(
-    mesh: Mesh, body: BodyModel, betas: Float[Tensor, " n"], rotations: Float[Tensor, "j 3 3"], rounds: int = 5
+    mesh: Mesh,
+    body: BodyModel,
+    betas: Float[Tensor, " n"],
+    rotations: Float[Tensor, "j 3 3"],
+    rounds: int = 5,
+    worn: Worn | None = None,
 ) -> Mesh:
     """`mesh` with edges flipped so that `rig_to_body(..., calm=True)` tears none of its triangles; for one without UVs.
 
     What flips cannot do, sharing weights does, after which other flips may help: so both take turns.
     """
     for _ in range(rounds):
-        rigged = rig_to_body(mesh, body, betas, rotations, calm=True)
+        rigged = rig_to_body(mesh, body, betas, rotations, calm=True, worn=worn)
         trials = trial_poses(rigged)
         faces = calm_faces(rigged.mesh.vertices, trials, mesh.faces) if len(trials) else mesh.faces
         if np.array_equal(faces, mesh.faces):
