@@ -1,7 +1,7 @@
 """Paint with thickness: where the color has left the body's own look, cloth or hair covers it, and covers have height.
 
 The height is decided on the body's vertices, smoothed along its surface and stored on a grid, so that borders become
-hems and not noise. It says nothing about cut: a skirt or a cape has to be sculpted.
+hems and not noise. It says nothing about cut: what hangs free is `avatargen.implicit.tailor`'s.
 """
 
 import torch
