@@ -272,7 +272,14 @@ def _run(
     files["report.html"] = "this run on one page, with the avatar in 3D; needs no network"
     files["run.json"] = "texts, settings, versions, timings, scores, licences"
     record = _record(texts, looks, figure, tools, quality, shape, avatar, clip, files, costs)
-    record["evaluation"] = short_report(looks.text if looks else None, shape, avatar, clip, tools.body.to("cpu"))
+    record["evaluation"] = short_report(
+        looks.text if looks else None,
+        shape,
+        avatar,
+        clip,
+        tools.body.to("cpu"),
+        outfit=pipeline.dressed(tools.settings),
+    )
     record["stages"], record["left_undone"] = stages, list(left())
     write_whole(folder / "report.html", run_page(folder, record, curves))
     write_json(folder / "run.json", record)

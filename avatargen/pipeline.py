@@ -220,13 +220,19 @@ def sculpt(
         tools.body,
         _betas(shape, tools)[0],
         tools.guidance,
-        tools.settings.implicit,
+        replace(tools.settings.implicit, outfit=dressed(tools.settings)),
         tools.settings.seed,
         reporter=tools.reporter,
         checkpoint=checkpoint,
         pictures=pictures,
         watch=_watch(shape, tools),
     )
+
+
+def dressed(settings: Settings) -> bool:
+    """Whether what hangs free of the body gets a shape; the body's own faces (template) cannot follow a skirt."""
+    implicit = settings.implicit
+    return implicit.outfit and implicit.method == "band" and settings.mesh.topology != "template"
 
 
 def _watch(shape: Shape, tools: Tools) -> Callable[[AvatarField | NetworkField], None] | None:
@@ -269,8 +275,6 @@ def finish_mesh(field: AvatarField | NetworkField, shape: Shape, tools: Tools) -
     """The field's surface as one textured, rigged mesh in T-pose, standing on y = 0."""
     betas, pose = _betas(shape, tools), a_pose(tools.device)
     start, joints = _sculpting_body(shape, tools)
-    if tools.settings.mesh.topology == "template" and isinstance(field, AvatarField):
-        field = replace(field, outfit=None)  # the body's own faces cannot follow a skirt
     worn, beyond = _worn(field)
     textured = mesh_from_field(
         field.sdf,
@@ -311,8 +315,8 @@ def _free_of(
     description: str, posed: Posed, tools: Tools, usual_hair: bool
 ) -> Callable[[torch.Tensor], torch.Tensor] | None:
     """Which points of the mesh in the A-pose belong to what hangs free of the body."""
-    settings, body = tools.settings, tools.body
-    if not settings.implicit.outfit or settings.mesh.topology == "template" or settings.implicit.method != "band":
+    body = tools.body
+    if not dressed(tools.settings):
         return None
     vertices, joints = posed.vertices[0], posed.joints[0]
     outfit = dress(description, vertices, body.faces, body.parts, joints, usual_hair=usual_hair)

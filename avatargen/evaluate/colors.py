@@ -15,6 +15,7 @@ from avatargen.core.values import Mesh, RiggedMesh, Shape
 from avatargen.guidance.embedded.colors import lab_from_srgb
 from avatargen.guidance.embedded.reader import read
 from avatargen.guidance.embedded.slots import SLOTS
+from avatargen.implicit.worn import tight_text
 from avatargen.mesh.clean import face_areas, vertex_normals
 from avatargen.mesh.nearest import Surface, nearest_facing
 from avatargen.training.slot_labels import face_slots
@@ -30,6 +31,8 @@ _JUDGED = (
     "hair", "chest", "belly", "back", "pelvis", "upper_arms", "forearms", "hands", "thighs", "shins", "feet",
 )  # fmt: skip
 """Slots large enough to be told by eye; small ones (belt, lips) are not counted."""
+_TIGHT = 0.025
+"""Metres from the skin beyond which something hangs free."""
 _NEAR = 18.0
 """Distance in Lab within which the asked color itself counts as met, whatever basic color is nearest."""
 
@@ -49,13 +52,17 @@ def nearest_basic(rgb: Float[np.ndarray, "3"]) -> str:
     return list(BASIC)[int(_distance(rgb, np.array(list(BASIC.values())) / 255.0).argmin())]
 
 
-def part_colors(text: str, avatar: RiggedMesh, shape: Shape, body: BodyModel) -> list[PartColor]:
+def part_colors(
+    text: str, avatar: RiggedMesh, shape: Shape, body: BodyModel, *, outfit: bool = True
+) -> list[PartColor]:
     """Every judged part that `text` gives one color, with the color it has on average; empty where none is named.
 
     A part is right if its mean color is nearest to the same basic color as the asked one, or is within 18 units of it
-    in Lab (beige is as near to white as to brown). Patterns of several colors are not judged.
+    in Lab (beige is as near to white as to brown). Patterns of several colors are not judged, nor is what hangs free of
+    the body, which (with `outfit`) does not count among what the text asks of the body either.
     """
-    asked = {slot: paint[0][0] for slot, (paint, _) in read(text).colors.items() if len(paint) == 1}
+    tight = tight_text(text) if outfit else text
+    asked = {slot: paint[0][0] for slot, (paint, _) in read(tight).colors.items() if len(paint) == 1}
     if body.parts is None or not asked:
         return []
     slots = _slots_of(avatar.mesh, shape, body)
@@ -87,7 +94,7 @@ def face_colors(mesh: Mesh) -> Float[np.ndarray, "f 3"]:
 
 
 def _slots_of(mesh: Mesh, shape: Shape, body: BodyModel) -> Integer[np.ndarray, " f"]:
-    """The slot of the place on the body's skin that lies under each face; both in T-pose on y = 0."""
+    """The slot of the place on the body's skin that lies under each face, -1 far from it; both in T-pose on y = 0."""
     with torch.no_grad():
         shaped, _ = shape_body(body, torch.from_numpy(np.asarray(shape.betas, dtype=np.float32))[None])
     points = shaped[0].cpu().numpy().astype(np.float64)
@@ -97,7 +104,8 @@ def _slots_of(mesh: Mesh, shape: Shape, body: BodyModel) -> Integer[np.ndarray, 
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-20)
     surface = Surface(vertices=points, normals=vertex_normals(skin), faces=skin.faces)
-    return face_slots(body)[nearest_facing(corners.mean(1), normals, surface).face]
+    found = nearest_facing(corners.mean(1), normals, surface)
+    return np.where(found.distance < _TIGHT, face_slots(body)[found.face], -1)
 
 
 def _distance(rgb: np.ndarray, table: np.ndarray) -> np.ndarray:

@@ -27,16 +27,17 @@ _STRIDE = 6
 
 
 def short_report(
-    text: str | None, shape: Shape, avatar: RiggedMesh, motion: Motion | None, body: BodyModel
+    text: str | None, shape: Shape, avatar: RiggedMesh, motion: Motion | None, body: BodyModel, *, outfit: bool = True
 ) -> dict[str, Any]:
     """What a run can say of its own result in a second or two, without a text-image model.
 
-    `motion` is scaled to the avatar. `text` is the description that the colors were asked by.
+    `motion` is scaled to the avatar. `text` is the description that the colors were asked by; `outfit` tells whether
+    what it names hangs free, where it can.
     """
     return {
         "mesh": mesh_report(avatar.mesh, crossings=False),
         "rig": weight_report(avatar),
-        "part_colors": _colors(part_colors(text, avatar, shape, body)) if text else None,
+        "part_colors": _colors(part_colors(text, avatar, shape, body, outfit=outfit)) if text else None,
         "motion": motion_report(motion, avatar) if motion is not None else None,
     }
 
@@ -55,6 +56,8 @@ def full_report(
     avatar, record = run.avatar, run.record
     motion = animated(run.motion, avatar) if run.motion is not None else None
     text = (record.get("description") or {}).get("text")
+    # A run from before there were outfits has painted all of its text.
+    outfit = bool(record.get("settings", {}).get("implicit", {}).get("outfit", False))
     others = list(distractors) or character_texts()
     verdicts: dict[str, Any] = {}
     for role, model in models.items():
@@ -70,7 +73,7 @@ def full_report(
         "seed": record.get("seed"),
         "quality": record.get("quality"),
         "judges": verdicts,
-        "part_colors": _colors(part_colors(text, avatar, run.shape, body)) if text else None,
+        "part_colors": _colors(part_colors(text, avatar, run.shape, body, outfit=outfit)) if text else None,
         "mesh": mesh_report(avatar.mesh),
         "texels_per_cm": texel_density(avatar),
         "rig": weight_report(avatar) | {"stretch": stretch_report(avatar, motion_set())},

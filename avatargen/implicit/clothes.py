@@ -84,7 +84,7 @@ def cape(points: Points, figure: Figure, piece: Piece) -> Values:
     sheet = meet(np.abs(z - place) - CLOTH, np.abs(x) - half, end - y, y - top)
     neck = figure.joint("neck")
     flat = np.hypot(x, (z - neck[2] - 0.005) * 0.9)
-    roll = np.hypot(flat - 0.088, y - (top - 0.025) + 0.35 * (z - neck[2])) - 0.014
+    roll = np.hypot(flat - 0.088, y - (top - 0.010) + 0.25 * (z - neck[2])) - 0.014
     return join(sheet * 0.8, roll)
 
 

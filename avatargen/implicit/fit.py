@@ -36,6 +36,7 @@ from avatargen.implicit.shown import backdrops, check_pictures, color_light, gen
 from avatargen.implicit.tailor import dress
 from avatargen.implicit.views import ORDER, step_cameras, step_views
 from avatargen.implicit.words import Pictures, Words, encode_words
+from avatargen.implicit.worn import tight_text
 from avatargen.render.cameras import Cameras
 from avatargen.render.picture import render_mesh
 from avatargen.render.shading import random_light
@@ -151,7 +152,9 @@ def fit_avatar(
         The field, in the A-pose frame.
     """
     reporter = reporter or Silent()
-    scene = prepare(description, body, betas, guidance, settings, pictures)
+    # What hangs free is not in the pictures yet, so they are not asked to show it.
+    painted = tight_text(description) if settings.outfit else description
+    scene = prepare(painted, body, betas, guidance, settings, pictures)
     learned = scene.field.learned
     progress = Progress(learned=learned, optimizer=_optimizer(scene), generator=stream(seed, "implicit.fit"))
     if watch is not None:

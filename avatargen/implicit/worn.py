@@ -80,7 +80,8 @@ _USUAL_HAIR, _GOLD = (70, 48, 32), (212, 170, 60)
 _COVERED = re.compile(r"\b(?:mask|masked|armou?r|robot|fur|furry|scales|mascot|animal|astronaut|ninja|all in)\b")
 _OPEN_HATS = frozenset({"pointed", "top", "bowler", "cowboy", "straw", "cap", "toque", "beret", "crown"})
 _HAIRLESS = frozenset({"bald", "bald-headed", "shaved", "hairless"})
-_BREAK = re.compile(r"\b(?:with|in|and|over|on|wearing|under|has|wears|who|that|which|is|dressed|of|from|to)\b|[,;.&]")
+_BREAKS = "with|in|and|over|on|wearing|under|has|wears|who|that|which|is|dressed|of|from|to"
+_BREAK = re.compile(rf"\b(?:{_BREAKS})\b|[,;.&]")
 _VERY_LONG, _LONG, _SHORT = ("very long", "waist-length", "floor-length"), ("long",), ("short", "cropped", "trimmed")
 
 
@@ -111,6 +112,17 @@ def pieces_of(text: str, usual_hair: bool = True) -> tuple[Piece, ...]:
     if "hat" in found and "hair" in found:
         found["hair"] = replace(found["hair"], flat=True)
     return tuple(found.values())
+
+
+def tight_text(text: str) -> str:
+    """`text` without the capes and hats it names: what is worn on the skin, which is what colors are painted from.
+
+    A cape that hangs free must not be painted on the back as well.
+    """
+    loose = "|".join(re.escape(word) for word in sorted((*_HATS, "cape", "cloak", "mantle"), key=len, reverse=True))
+    word = rf"(?!(?:{_BREAKS})\b)[\w'-]+\s+"
+    phrase = rf"(?:,?\s*\b(?:with|and|in|wearing|under|over)\s+|,\s*)(?:{word}){{0,5}}?(?:{loose})s?\b"
+    return re.sub(phrase, "", text, flags=re.IGNORECASE)
 
 
 def _has_hair(text: str, worn: Piece | None) -> bool:

@@ -15,7 +15,7 @@ from avatargen.core.values import Mesh
 from avatargen.implicit import shapes
 from avatargen.implicit.avatar import build_field
 from avatargen.implicit.tailor import dress
-from avatargen.implicit.worn import pieces_of
+from avatargen.implicit.worn import pieces_of, tight_text
 from avatargen.mesh.clean import component_count, decimate, is_closed
 from avatargen.mesh.extract import extract_surface
 from avatargen.mesh.rig import rig_to_body
@@ -208,3 +208,17 @@ def test_bodies_without_parts_wear_nothing(field):
     surface = field.body.surface
     assert dress("a wizard", surface.vertices, surface.faces, None, field.joints) is None
     assert dress("a marble statue", surface.vertices, surface.faces, field.parts, field.joints) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "tight"),
+    [
+        ("a bald man in a yellow suit, red gloves and a white cape", "a bald man in a yellow suit, red gloves"),
+        ("a superhero in a blue suit with a red cape and a gold belt", "a superhero in a blue suit and a gold belt"),
+        ("a man in a robe with a purple pointed hat and black shoes", "a man in a robe and black shoes"),
+        ("a man in black shoes and a tall black top hat", "a man in black shoes"),
+        ("a woman in a red dress", "a woman in a red dress"),
+    ],
+)
+def test_the_skin_is_painted_without_capes_and_hats(text, tight):
+    assert tight_text(text) == tight
