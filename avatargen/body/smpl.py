@@ -25,6 +25,7 @@ MAX_BETAS = 16
 
 _AXES = {"v_template": 2, "shapedirs": 3, "posedirs": 3, "J_regressor": 2, "weights": 2, "kintree_table": 2, "f": 2}
 _KEYS = tuple(_AXES)
+_MAX_BYTES = 1 << 29
 _LARGEST = 50_000_000
 """Numbers in a sparse matrix once it is dense; SMPL-X has 600 thousand."""
 _SITES = {"smpl": "https://smpl.is.tue.mpg.de", "smplx": "https://smpl-x.is.tue.mpg.de"}
@@ -160,7 +161,7 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], str]:
     """The needed arrays, dense, and the digest of the file."""
     raw = path.read_bytes()
     try:
-        found = read_npz(path, _KEYS) if path.suffix == ".npz" else read_pickle(raw)
+        found = read_npz(path, _KEYS, _MAX_BYTES) if path.suffix == ".npz" else read_pickle(raw)
         data = {key: _dense(found[key]) for key in _KEYS}
     except KeyError as error:
         raise BrokenFileError(f"{path}: {error.args[0]!r} is missing; this is not a body model file") from error

@@ -23,13 +23,12 @@ _SMPL_PELVIS_HEIGHT = 0.92
 _SMPL_PELVIS_FROM_ORIGIN = np.array([-0.0018, -0.2233, 0.0282])
 
 
-def _numbers(path: Path, data: Mapping[str, np.ndarray], key: str, size: int | None = None) -> np.ndarray:
-    """The array `key` in double precision; `size` numbers in one axis if given.
+def _numbers(path: Path, key: str, array: np.ndarray, size: int | None = None) -> np.ndarray:
+    """The array of `key` in double precision; `size` numbers in one axis if given.
 
     Raises:
         BrokenFileError: it holds something else, or values that no motion has.
     """
-    array = data[key]
     if array.dtype.kind not in "fiu" or (size is not None and array.size != size):
         raise BrokenFileError(f"{path}: {key!r} has shape {array.shape} and type {array.dtype}")
     array = array.astype(float)
@@ -45,19 +44,20 @@ def _poses(path: Path, data: Mapping[str, np.ndarray]) -> np.ndarray:
         raise BrokenFileError(
             f"{path}: has neither 'poses' nor 'root_orient' and 'pose_body' (it has {', '.join(data) or 'nothing'})"
         )
-    parts = [data[key] for key in keys]
-    frames = len(parts[0]) if parts[0].ndim else 0
-    if any(part.ndim < 2 or len(part) != frames for part in parts) or not 1 <= frames <= _MAX_FRAMES:
-        shapes = " and ".join(f"{key!r} has shape {part.shape}" for key, part in zip(keys, parts, strict=True))
+    parts = {key: data[key] for key in keys}
+    frames = max(len(part) if part.ndim else 0 for part in parts.values())
+    if any(part.ndim < 2 or len(part) != frames for part in parts.values()) or not 1 <= frames <= _MAX_FRAMES:
+        shapes = " and ".join(f"{key!r} has shape {part.shape}" for key, part in parts.items())
         raise BrokenFileError(f"{path}: {shapes}; wanted are rows of numbers for 1 to {_MAX_FRAMES} frames")
-    poses = np.concatenate([_numbers(path, data, key).reshape(frames, -1) for key in keys], axis=1)
-    if poses.shape[1] < 66 or poses.shape[1] % 3:
-        raise BrokenFileError(
-            f"{path}: 'poses' has {poses.shape[1]} numbers a frame; 66 (22 joints) or more are needed"
-        )
+    width = sum(part[0].size for part in parts.values())
+    # Only what is used becomes doubles: hands and face may be wide.
+    rows = {key: part.reshape(frames, -1)[:, :66] for key, part in parts.items()}
+    poses = np.concatenate([_numbers(path, key, part) for key, part in rows.items()], axis=1)[:, :66]
+    if width < 66 or width % 3:
+        raise BrokenFileError(f"{path}: 'poses' has {width} numbers a frame; 66 (22 joints) or more are needed")
     if np.abs(poses).max() > 1e3:
         raise BrokenFileError(f"{path}: 'poses' holds absurdly large angles")
-    return poses[:, :66].reshape(-1, 22, 3)
+    return poses.reshape(-1, 22, 3)
 
 
 def read_amass(
@@ -87,19 +87,19 @@ def read_amass(
     poses = _poses(path, data)
     if "trans" not in data:
         raise BrokenFileError(f"{path}: has no 'trans'")
-    trans = _numbers(path, data, "trans")
-    if trans.shape != (len(poses), 3):
-        raise BrokenFileError(f"{path}: 'trans' has shape {trans.shape}, 'poses' {len(poses)} frames")
+    if data["trans"].shape != (len(poses), 3):
+        raise BrokenFileError(f"{path}: 'trans' has shape {data['trans'].shape}, 'poses' {len(poses)} frames")
+    trans = _numbers(path, "trans", data["trans"])
     rate = next((key for key in _RATES if key in data), None)
     if rate is None:
         raise BrokenFileError(f"{path}: has no frame rate ({', '.join(_RATES)})")
-    fps = float(_numbers(path, data, rate, 1)[0])
+    fps = float(_numbers(path, rate, data[rate], 1)[0])
     if not 1 <= fps <= 1000:
         raise BrokenFileError(f"{path}: the frame rate is {fps:g}; usable are 1 to 1000")
     if "rest_root" in data:
-        pelvis_offset = _numbers(path, data, "rest_root", 3)
+        pelvis_offset = _numbers(path, "rest_root", data["rest_root"], 3)
     if "rest_root_height" in data:
-        pelvis_height = float(_numbers(path, data, "rest_root_height", 1)[0])
+        pelvis_height = float(_numbers(path, "rest_root_height", data["rest_root_height"], 1)[0])
     if not 0.01 <= pelvis_height <= 100:
         raise BrokenFileError(f"{path}: 'rest_root_height' is {pelvis_height:g} m; usable are 0.01 to 100")
     if up == "auto":
