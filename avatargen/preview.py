@@ -128,6 +128,7 @@ class Preview:
 
     def linger(self) -> None:
         """After the run: stay as long as somebody looks, or until Ctrl-C."""
+        self._stage, self._total, self._done, self._next_gui = "done", 1, 1, 0.0
         self._draw({})
         if not self.watched:
             return
@@ -163,7 +164,8 @@ def previewing(texts: Mapping[str, str | None], inner: Reporter, *, port: int = 
         yield Preview(inner, page)
     finally:
         if page is not None:
-            page.close()
+            with contextlib.suppress(Exception):
+                page.close()
 
 
 class _ViserPage:

@@ -1,7 +1,11 @@
 """A run that is looked at, in every step, leaves the same files as one that is not."""
 
+import importlib.util
 import io
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,8 +14,12 @@ import trimesh
 from avatargen import preview
 from avatargen.core.progress import Silent
 from avatargen.preview import Preview
+from tests.browser import browsing, find_browser
+from tests.conftest import unavailable
 
 pytestmark = pytest.mark.slow
+SMALL = ("shape.codebook_size=16", "shape.refine_steps=1", "video.turntable_seconds=1.0", "video.width=64")
+SMALL += ("video.height=64", "video.preview_width=160")
 # Of these two, seconds are a part.
 TIMED = {"run.json", "report.html"}
 
@@ -55,6 +63,29 @@ def test_looking_at_every_step_changes_no_file(finished, make_run, validate, tmp
     assert coarse.shape == first.shape == later.shape
     assert 0 < np.abs(coarse - later).max() < 0.05
     assert any(_colors(paper.drawn[1]) != _colors(glb) for glb in paper.drawn[2:4])
+
+
+def test_the_command_shows_its_page_and_ends_when_the_page_is_closed(cache, tmp_path):
+    program = find_browser()
+    if program is None or importlib.util.find_spec("viser") is None:
+        unavailable("no Chromium, or no viser (extra `view`), here")
+    command = [sys.executable, "-m", "avatargen", "--shape", "tall", "--guidance", "embedded", "--preview"]
+    command += ["--out", str(tmp_path / "run"), *(word for change in SMALL for word in ("--set", change))]
+    environment = {name: value for name, value in os.environ.items() if "DISPLAY" not in name}
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    url = run.stderr.readline().split()[1]
+    assert url.startswith("http://127.0.0.1:")
+    with browsing(program, tmp_path / "profile") as page:
+        page.call("Page.navigate", url=url)
+        assert run.stdout.readline() == f"{tmp_path / 'run'}\n"
+        while "the preview stays" not in run.stderr.readline():
+            page.ask("1")
+        page.wait("[...document.querySelectorAll('input')].some(i => i.value == 'done')")
+        assert run.poll() is None
+    rest, told = run.communicate(timeout=60)
+    assert (run.returncode, rest) == (0, "")
+    assert "preview" not in told
+    assert (tmp_path / "run" / "avatar.glb").is_file()
 
 
 def _vertices(glb):
