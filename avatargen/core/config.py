@@ -32,7 +32,7 @@ _COMMENT = re.compile(r"(\"(?:\\.|[^\"\\\n])*\")|(?:#|//)[^\n]*")
 _INCLUDE = re.compile(r"\binclude\s+(?:required\s*\(\s*)?(?:file\s*\(\s*)?\"([^\"]*)\"")
 _FOREIGN = re.compile(r"\binclude\s+(?:required\s*\(\s*)?(url|package|classpath)\s*\(")
 _UNQUOTED = re.compile(r"^(\s*(?:text|(?:face_|back_)?prompt)\s*[=:]\s*)([^\s\"{\[$][^\"\n]*?)\s*$", re.MULTILINE)
-_LONGEST = 100_000
+_LONGEST = 64_000
 """Characters of a configuration with all that it includes; pyhocon reads ten thousand a second at its slowest."""
 _MOST_FILES, _MOST_REFERENCES = 32, 16
 """Included ones, and `${...}` in all of them: each may double what came before it."""

@@ -306,7 +306,7 @@ AVATAR = {
             "loop": "loop.conf",
             "range": "0.5 to 50",
             "infinite": "infinite.conf",
-            "large": "at most 100 kB",
+            "large": "at most 64 kB",
         }.items()
     },
     **{f"--set {text}": ([*RUN, "--set", text], words) for text, words in SETTINGS.items()},
