@@ -1,11 +1,11 @@
 """How often does a shape text come true?
 
-`python benchmarks/shape_text.py [--guidance embedded] [--sheets DIR] [--out FILE]`
+`python benchmarks/shape_text.py [--guidance embedded] [--sheets DIR] [--json FILE]`
 
 Reads rows `kind,split,text,expectation`; expectations are percentiles over the body's population, joined by ";".
 The texts of the split "tuned" were looked at while the lexicon and the search were made; those of "seen" were
 written without looking, and the gaps that they showed were then closed; those of "held out" were never tuned on.
-Prints a line per text and the share of each split that comes true; `--out` writes the same as JSON.
+Prints a line per text and the share of each split that comes true; `--json` writes the same.
 """
 
 import argparse
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--relative-girth", action="store_true", help="read girth as girth / height")
     parser.add_argument("--only", default="", help="texts that contain this")
     parser.add_argument("--sheets", type=Path, help="folder for contact sheets")
-    parser.add_argument("--out", type=Path, help="JSON file")
+    parser.add_argument("--json", type=Path, help="figures")
     args = parser.parse_args()
     body = load_body_model(BodySettings())
     guidance = load_guidance(GuidanceSettings(model=args.guidance), "cpu", Terminal())
@@ -140,7 +140,7 @@ def main() -> None:
         "seconds_median": float(np.median(seconds)),
         "results": results,
     }
-    save(args.out, report, args)
+    save(args.json, report, args)
 
 
 if __name__ == "__main__":
