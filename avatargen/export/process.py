@@ -18,7 +18,17 @@ from avatargen.core.progress import Reporter, Stopwatch
 from avatargen.core.settings import VideoSettings
 from avatargen.core.values import Mesh, Motion, RiggedMesh
 from avatargen.core.viewing import Viewer
-from avatargen.export.video import FOV_DEG, Figure, Frame, draw_frame, figure_of, seen_from, standing, write_video
+from avatargen.export.video import (
+    FOV_DEG,
+    Figure,
+    Frame,
+    draw_frame,
+    figure_of,
+    frame_size,
+    seen_from,
+    standing,
+    write_video,
+)
 from avatargen.render.cameras import orbit
 from avatargen.render.picture import Surface
 from avatargen.render.studio import fitting_distance
@@ -176,14 +186,15 @@ def _draftsman(
     distance = max(
         fitting_distance(everything, target, float(a), _ELEVATION_DEG, FOV_DEG, aspect) for a in range(0, 360, 30)
     )
-    size = (max(16, settings.height // 2 * 2), max(16, settings.width // 2 * 2))
-    cameras = orbit(torch.arange(count) * (360.0 / count), _ELEVATION_DEG, distance, target, FOV_DEG, size)
+    cameras = orbit(
+        torch.arange(count) * (360.0 / count), _ELEVATION_DEG, distance, target, FOV_DEG, frame_size(settings)
+    )
     plain = figure_of(Mesh(vertices=snapshots[0].vertices, faces=faces))
     figures = [
         seen_from(figure_of(rigged.mesh), points, cameras, distance, settings.supersample)
         for rigged, points in zip(finished, vertices, strict=True)
     ]
-    starts = [_GROWING, _BEFORE][2 - len(finished) :] if len(finished) > 1 else [_GROWING]
+    starts = (_GROWING, _BEFORE)[: len(finished)]
 
     def growing(share: float) -> _State:
         place = share * (len(snapshots) - 1)

@@ -150,7 +150,7 @@ def turntable_shot(avatar: Mesh | RiggedMesh, settings: VideoSettings) -> Shot:
     distance = max(
         fitting_distance(vertices, target, float(a), _ELEVATION_DEG, FOV_DEG, aspect) for a in range(0, 360, 15)
     )
-    cameras = orbit(azimuths, _ELEVATION_DEG, distance, target, FOV_DEG, _size(settings))
+    cameras = orbit(azimuths, _ELEVATION_DEG, distance, target, FOV_DEG, frame_size(settings))
     figure = seen_from(figure_of(mesh), vertices, cameras, distance, settings.supersample)
     return Shot(figure, vertices[None], cameras, settings.fps, "turntable")
 
@@ -163,7 +163,7 @@ def motion_shot(mesh: Mesh, posed: Float[np.ndarray, "t v 3"], fps: float | int,
     stride = max(1, round(fps / settings.max_fps))
     frames = torch.tensor(posed[::stride], dtype=torch.float32)
     targets, distance = follow(frames, fps / stride, settings.width / settings.height)
-    cameras = orbit(_MOTION_AZIMUTH_DEG, _ELEVATION_DEG, distance, targets, FOV_DEG, _size(settings))
+    cameras = orbit(_MOTION_AZIMUTH_DEG, _ELEVATION_DEG, distance, targets, FOV_DEG, frame_size(settings))
     figure = seen_from(figure_of(mesh), frames[0], cameras, distance, settings.supersample)
     return Shot(figure, frames, cameras, fps / stride, "motion video", targets)
 
@@ -251,7 +251,7 @@ def _smooth(path: Float[Tensor, "t 3"], sigma: float) -> Float[Tensor, "t 3"]:
     return smooth[:, 0].T.contiguous()
 
 
-def _size(settings: VideoSettings) -> tuple[int, int]:
+def frame_size(settings: VideoSettings) -> tuple[int, int]:
     """Height and width; 4:2:0 needs even numbers."""
     return max(16, settings.height // 2 * 2), max(16, settings.width // 2 * 2)
 
@@ -309,7 +309,7 @@ def write_video(
     reporter = reporter or Silent()
     with stage(reporter, name, count), tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "video.mp4"
-        with _encoder(part, _size(settings), fps, settings.crf) as take:
+        with _encoder(part, frame_size(settings), fps, settings.crf) as take:
             for frame in draw_in_order(draw, count, drawing_threads(settings)):
                 give_up(path.name)
                 take(frame)

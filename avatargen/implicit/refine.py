@@ -359,7 +359,6 @@ def _keeping_loss(scene: Scene, learned: Learned) -> Tensor:
     loss = settings.keep_weight * learned.shades.square().sum()
     if not scene.detailed:
         return loss
-    # A sum over rows, as pictures are: a row that no picture shows is pulled by nothing else.
     loss = loss + settings.keep_weight * learned.detail.square().sum() / len(scene.canvas.faces)
     offsets = scene.offsets(learned)[:, None]
     rough = (offsets - neighbor_mean(offsets, scene.canvas.faces)) / max(settings.offset_mm / 1000, 1e-6)
