@@ -77,6 +77,8 @@ _HAIR_STYLES = {
 _BLONDES = {"blond": (224, 190, 110), "blonde": (224, 190, 110), "brunette": (84, 54, 34), "redhead": (160, 68, 30)}
 _BEARDS = {"beard": "full", "goatee": "chin", "chin beard": "chin", "moustache": "moustache", "mustache": "moustache"}
 _USUAL_HAIR, _GOLD = (70, 48, 32), (212, 170, 60)
+_USUAL_COLORS = {"hair": _USUAL_HAIR, "beard": _USUAL_HAIR, "hat": (58, 44, 36), "cape": (128, 24, 28)}
+"""Of what is not painted on the skin as well, where the text says no color; hair before beards."""
 _COVERED = re.compile(r"\b(?:mask|masked|armou?r|robot|fur|furry|scales|mascot|animal|astronaut|ninja|all in)\b")
 _OPEN_HATS = frozenset({"pointed", "top", "bowler", "cowboy", "straw", "cap", "toque", "beret", "crown"})
 _HAIRLESS = frozenset({"bald", "bald-headed", "shaved", "hairless"})
@@ -96,8 +98,9 @@ def pieces_of(text: str, usual_hair: bool = True) -> tuple[Piece, ...]:
     for phrase, outfit in _phrases(plain):
         for piece in _of_phrase(phrase, outfit):
             before = found.get(piece.kind)
-            if before is not None and piece.kind == "hair":  # "black hair in two buns" is one head of hair
-                piece = replace(piece, color=piece.color or before.color, length=max(piece.length, before.length))
+            if before is not None:  # "black hair in two buns" is one head of hair, "a wizard with a hat" has one hat
+                length = max(piece.length, before.length) if piece.kind == "hair" else piece.length
+                piece = replace(piece, color=piece.color or before.color, length=length)
             found[piece.kind] = piece
     if any(word in plain.replace(",", " ").split() for word in _HAIRLESS):
         found.pop("hair", None)
@@ -106,20 +109,22 @@ def pieces_of(text: str, usual_hair: bool = True) -> tuple[Piece, ...]:
         color = found["beard"].color if "beard" in found else None
         length = 0.42 if female else 0.0
         found["hair"] = Piece(kind="hair", style="short", length=length, color=color or _unit(_USUAL_HAIR))
-    if "beard" in found and found["beard"].color is None:
-        own = found["hair"].color if "hair" in found else None
-        found["beard"] = replace(found["beard"], color=own or _unit(_USUAL_HAIR))
+    for kind, usual in _USUAL_COLORS.items():
+        if kind in found and found[kind].color is None:
+            own = found["hair"].color if kind == "beard" and "hair" in found else None
+            found[kind] = replace(found[kind], color=own or _unit(usual))
     if "hat" in found and "hair" in found:
         found["hair"] = replace(found["hair"], flat=True)
     return tuple(found.values())
 
 
 def tight_text(text: str) -> str:
-    """`text` without the capes and hats it names: what is worn on the skin, which is what colors are painted from.
+    """`text` without the capes, hats, hair and beards it names: the skin and what lies on it, which are painted.
 
-    A cape that hangs free must not be painted on the back as well.
+    A cape that hangs free must not be painted on the back as well, and hair not on the forehead beside it.
     """
-    loose = "|".join(re.escape(word) for word in sorted((*_HATS, "cape", "cloak", "mantle"), key=len, reverse=True))
+    names = (*_HATS, *_HAIR, *_BEARDS, "cape", "cloak", "mantle")
+    loose = "|".join(re.escape(word) for word in sorted(names, key=len, reverse=True))
     word = rf"(?!(?:{_BREAKS})\b)[\w'-]+\s+"
     phrase = rf"(?:,?\s*\b(?:with|and|in|wearing|under|over)\s+|,\s*)(?:{word}){{0,5}}?(?:{loose})s?\b"
     return re.sub(phrase, "", text, flags=re.IGNORECASE)

@@ -217,8 +217,10 @@ def test_bodies_without_parts_wear_nothing(field):
         ("a superhero in a blue suit with a red cape and a gold belt", "a superhero in a blue suit and a gold belt"),
         ("a man in a robe with a purple pointed hat and black shoes", "a man in a robe and black shoes"),
         ("a man in black shoes and a tall black top hat", "a man in black shoes"),
+        ("a girl with long pink hair and a black t-shirt", "a girl and a black t-shirt"),
+        ("a man with a grey beard in a suit", "a man in a suit"),
         ("a woman in a red dress", "a woman in a red dress"),
     ],
 )
-def test_the_skin_is_painted_without_capes_and_hats(text, tight):
+def test_the_skin_is_painted_without_capes_hats_and_hair(text, tight):
     assert tight_text(text) == tight
