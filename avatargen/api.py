@@ -27,6 +27,7 @@ from avatargen.core.curves import Curves, Recording, kept_curves
 from avatargen.core.errors import InputError
 from avatargen.core.files import cache_key, digest_file, write_whole
 from avatargen.core.locks import Hold, locked
+from avatargen.core.memory import release_memory
 from avatargen.core.progress import Reporter, Silent, Stopwatch
 from avatargen.core.runs import (
     Stored,
@@ -171,8 +172,11 @@ def generate(
     find_ffmpeg()
     # Names of bodies, models and devices are checked before the folder is made.
     tools = _timed("load", costs, lambda: load_tools(settings, told, viewer))
-    with locked(folder) as hold:
-        return _run(texts, looks, pictures, tools, quality, hold, resume, costs)
+    try:
+        with locked(folder) as hold:
+            return _run(texts, looks, pictures, tools, quality, hold, resume, costs)
+    finally:
+        release_memory()
 
 
 def _each_checked(motion: str | None) -> str | None:

@@ -226,9 +226,10 @@ def connected(
     for name, value, least in (("cpus", asked.cpus, 1), ("gpus", asked.gpus or 0, 0), ("retries", asked.retries, 0)):
         if value < least:
             raise InputError(f"--task-{name} {value}: at least {least}")
+    _check_address(address)
     if importlib.util.find_spec("ray") is None:
         raise MissingExtraError('--ray needs Ray\n  pip install "avatargen[ray]"')
-    _check_address(address)
+    _check_answer(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == "local":
         quiet |= {"include_dashboard": False, "object_store_memory": _STORE}
@@ -272,12 +273,17 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
 
 
 def _check_address(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    known = address in ("local", "auto") or (host and port.isdecimal() and 0 < int(port) < 65536)
+    if not known:
+        raise InputError(f"--ray {address!r} is no address; write local, auto or HOST:PORT")
+
+
+def _check_answer(address: str) -> None:
     """Ray waits a minute for a cluster that is not there and may then end the process, so ask first."""
     if address in ("local", "auto"):
         return
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise InputError(f"--ray {address!r} is no address; write local, auto or HOST:PORT")
     try:
         socket.create_connection((host, int(port)), _ANSWER_SECONDS).close()
     except OSError as error:

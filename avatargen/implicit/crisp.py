@@ -136,7 +136,7 @@ def neighbor_mean(values: Float[Tensor, "v c"], faces: Integer[Tensor, "f 3"]) -
     total, count = torch.zeros_like(values), values.new_zeros(len(values), 1)
     two = values.new_full((len(faces), 1), 2.0)
     for corner in range(3):
-        others = values[faces[:, corner - 1]] + values[faces[:, corner - 2]]
+        others = values.index_select(0, faces[:, corner - 1]) + values.index_select(0, faces[:, corner - 2])
         total = total.index_add(0, faces[:, corner], others)
         count = count.index_add(0, faces[:, corner], two)
     return total / count.clamp_min(1.0)

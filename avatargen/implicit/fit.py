@@ -172,8 +172,6 @@ def fit_avatar(
         checkpoint,
         key,
     )
-    if checkpoint is not None:
-        save(checkpoint, progress, key)
     field = scene.field.with_relief(settings.relief)
     if settings.outfit:
         surface, hair = field.body.surface, pictures is None
@@ -217,7 +215,7 @@ def run_steps(
         set_rates: told the share of the way that lies behind, 0..1, before each step.
         step: takes one step; loss (not finite where it failed) and score.
         reporter: told both.
-        checkpoint: a file to write every so many steps.
+        checkpoint: a file to write every so many steps and at the end.
         key: names what is being optimised, for that file.
         name: of the stage, as the user is told it.
     """
@@ -251,6 +249,8 @@ def run_steps(
             reporter.step(loss=loss, score=score)
             if checkpoint is not None and settings.checkpoint_every and progress.step % settings.checkpoint_every == 0:
                 save(checkpoint, progress, key)
+    if checkpoint is not None:
+        save(checkpoint, progress, key)
 
 
 def _optimizer(scene: Scene) -> torch.optim.Adam:

@@ -27,7 +27,6 @@ from avatargen.guidance.augment import random_maps, warp
 from avatargen.guidance.losses import negative_loss
 from avatargen.guidance.model import Guidance
 from avatargen.implicit.checkpoint import Progress, resume
-from avatargen.implicit.checkpoint import save as save_checkpoint
 from avatargen.implicit.fit import fit_key, run_steps
 from avatargen.implicit.network_field import NetworkField, build_network_field
 from avatargen.implicit.neus import Rendered, render_rays, sample_depths
@@ -169,8 +168,6 @@ def fit_original(
         checkpoint,
         key,
     )
-    if checkpoint is not None:
-        save_checkpoint(checkpoint, progress, key)
     return scene.field
 
 

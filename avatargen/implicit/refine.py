@@ -29,7 +29,7 @@ from avatargen.core.values import Mesh
 from avatargen.guidance.augment import random_maps, warp
 from avatargen.guidance.model import Guidance
 from avatargen.guidance.views import named_view
-from avatargen.implicit.checkpoint import Progress, resume, save
+from avatargen.implicit.checkpoint import Progress, resume
 from avatargen.implicit.closest import SurfaceIndex
 from avatargen.implicit.color import Colors
 from avatargen.implicit.crisp import Canvas, Regions, crisp_colors, find_regions, neighbor_mean, smoothed
@@ -258,8 +258,6 @@ def refine_avatar(
         key,
         name="refining",
     )
-    if checkpoint is not None:
-        save(checkpoint, progress, key)
     return _best(scene, learned)
 
 

@@ -111,7 +111,9 @@ def interpolate_hits(
     corners = faces[hits.face]
     if attributes.ndim == 3 and len(attributes) > 1:
         corners = corners + hits.view[:, None] * attributes.shape[1]
-    values = attributes.reshape(-1, attributes.shape[-1])[corners]
+    flat = attributes.reshape(-1, attributes.shape[-1])
+    # Not flat[corners]: the gradient of that adds up in another order each time where there are several threads.
+    values = flat.index_select(0, corners.reshape(-1)).view(*corners.shape, flat.shape[-1])
     return (values * hits.bary.to(values.dtype)[..., None]).sum(1)
 
 

@@ -25,7 +25,7 @@ def face_normals(
     vertices: Float[Tensor, "v 3"] | Float[Tensor, "b v 3"], faces: Integer[Tensor, "f 3"]
 ) -> Float[Tensor, "f 3"] | Float[Tensor, "b f 3"]:
     """Unit outward normals of counter-clockwise faces; zero for a face without area."""
-    a, b, c = vertices[..., faces, :].unbind(-2)
+    a, b, c = _corners(vertices, faces).unbind(-2)
     return normalize(torch.linalg.cross(b - a, c - a), dim=-1)
 
 
@@ -33,12 +33,17 @@ def vertex_normals(
     vertices: Float[Tensor, "v 3"] | Float[Tensor, "b v 3"], faces: Integer[Tensor, "f 3"]
 ) -> Float[Tensor, "v 3"] | Float[Tensor, "b v 3"]:
     """Unit normals of vertices: mean of the normals around, weighted by area; zero for a vertex without face."""
-    a, b, c = vertices[..., faces, :].unbind(-2)
+    a, b, c = _corners(vertices, faces).unbind(-2)
     area = torch.linalg.cross(b - a, c - a)
     total = torch.zeros_like(vertices)
     for corner in range(3):
         total = total.index_add(vertices.ndim - 2, faces[:, corner], area)
     return normalize(total, dim=-1, eps=1e-20)
+
+
+def _corners(vertices: Tensor, faces: Tensor) -> Tensor:
+    """`vertices[..., faces, :]`, whose gradient would add up in another order each time where threads are several."""
+    return vertices.index_select(-2, faces.reshape(-1)).view(*vertices.shape[:-2], *faces.shape, vertices.shape[-1])
 
 
 def linear_from_srgb(color: Tensor) -> Tensor:
