@@ -1,7 +1,7 @@
 """Try to break a reader of files with a coverage-guided fuzzer (Linux; it is no dependency of the package).
 
     pip install atheris==3.0.0
-    python tools/fuzz.py bvh --seconds 600 --corpus /tmp/corpus-bvh
+    python tools/fuzz.py bvh --seconds 600 --corpus corpus-bvh
 
 Readers: bvh, npz, pickle, weights, hocon, csv, run. A finding is any exception that is not an `AvatarGenError`, ten
 seconds for one file, or more than 2 GB of memory; the bytes are left in the corpus as `found-...`, and belong, made
