@@ -169,7 +169,7 @@ def _made(runner: Runner, row: Row, version: str, gpus: int) -> Made:
         return Made(reason=reason) if reason else _packed(folder)
     except AvatarGenError as error:
         return Made(reason=str(error).splitlines()[0])
-    except Exception as error:
+    except Exception as error:  # whatever a row dies of is its reason in the gallery; the others go on
         said = machine_failure(error) or f"{type(error).__name__}: {error}"
         return Made(reason=said.splitlines()[0])
     finally:

@@ -121,7 +121,7 @@ class Preview:
         try:
             return work()
         # Whatever goes wrong in a window onto the run is no reason to lose the run.
-        except Exception as error:
+        except Exception as error:  # a window onto the run must not end it
             self._page = None
             self._inner.note(f"the preview has ended: {type(error).__name__}: {error}")
             return None
@@ -158,7 +158,7 @@ def previewing(texts: Mapping[str, str | None], inner: Reporter, *, port: int = 
         moved = f"   (port {port} is taken)" if page.port != port else ""
         inner.note(f"preview: {page.url}{moved}")
     # As in Preview: no page is no reason for no run.
-    except Exception as error:
+    except Exception as error:  # the run does not need its window
         inner.note(f"no preview: {type(error).__name__}: {error}")
     try:
         yield Preview(inner, page)

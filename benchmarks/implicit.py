@@ -9,16 +9,14 @@ for every pixel that meets it. CPU seconds of one thread. Peak memory is that of
 """
 
 import argparse
-import json
-import platform
 import resource
 import statistics
-import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from record import save, told
 
 from avatargen.body.open_body import load_open_body
 from avatargen.core.settings import ImplicitSettings
@@ -144,14 +142,10 @@ def main():
 
         steps(Bench(args.size), args.repeats, rows)
 
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    where = {"machine": platform.processor() or platform.machine(), "torch": torch.__version__}
-    where |= {"commit": commit.stdout.strip(), "size": args.size, "samples": args.samples}
-    print("  ".join(f"{key} {value}" for key, value in where.items()))
+    print(f"{args.size} pixels, {args.samples} samples, {told()}")
     for name, value in rows.items():
         print(f"{name:<70} {value:10.3f}")
-    if args.json:
-        args.json.write_text(json.dumps({"where": where, "rows": rows}, indent=2))
+    save(args.json, rows, args)
 
 
 if __name__ == "__main__":

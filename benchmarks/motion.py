@@ -12,9 +12,7 @@ also runs the original's recipe (its losses, one random start, 5,000 steps, two 
 
 import argparse
 import csv
-import json
 import os
-import platform
 import statistics
 import time
 from dataclasses import replace
@@ -23,6 +21,7 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 import torch
+from record import save
 
 from avatargen.body.open_body import load_open_body
 from avatargen.body.skeleton import limit_excess
@@ -200,12 +199,9 @@ def main() -> None:
     if options.original > 0:
         recipe = replace(original_recipe(settings), steps=options.original_steps)
         summary |= against_original(rows, results, options.original, recipe, body, guidance, models, puppet, texts)
-    machine = {"processor": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
     for key, value in summary.items():
         print(f"{key:45} {value:.3f}" if isinstance(value, float) else f"{key:45} {value}")
-    if options.json is not None:
-        report = {"summary": summary, "reference": told, "motions": results, "machine": machine}
-        write_whole(options.json, json.dumps(report, indent=1).encode())
+    save(options.json, {"summary": summary, "reference": told, "motions": results}, options)
 
 
 def summarise(results: list[dict], told: dict[str, float]) -> dict[str, object]:

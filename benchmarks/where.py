@@ -27,6 +27,7 @@ STAGES = (
     "coarse_shape",
     "sculpt",
     "finish_mesh",
+    "refine",
     "generate_motion",
     "deliver",
     "short_report",

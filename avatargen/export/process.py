@@ -112,7 +112,7 @@ class Process:
             self._kept[step] = Snapshot(mesh.vertices.astype(np.float32), colors)
             _write(self._path, self._key, self._kept)
         # A film is no reason to lose the run.
-        except Exception as error:
+        except Exception as error:  # a film of the run must not end it
             self._look = None
             self._inner.note(f"no more pictures for the process video: {type(error).__name__}: {error}")
         self.seconds += clock.seconds

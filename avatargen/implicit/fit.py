@@ -43,7 +43,8 @@ from avatargen.render.shading import random_light
 from avatargen.render.volume import eikonal_loss
 
 _VERSION = 3
-_CLAY = 0.8
+CLAY = 0.8
+"""Brightness of the figure in pictures without color."""
 _MODES = {"on": "all", "grey": "grey", "off": "none"}
 _FACE, _FACE_HOLD = frozenset({"face", "lips", "eye", "brow"}), 20.0
 _GREY_PACE = 0.3
@@ -313,7 +314,7 @@ def step_loss(scene: Scene, step: int, generator: torch.Generator) -> tuple[Floa
     textureless = settings.textureless_every > 0 and step % settings.textureless_every == 0
     grey = textureless and scene.mode == "all"
     if grey:
-        shaded = _CLAY * drawing.opacity[:, None] * shade_factor(drawing, random_light(generator, cameras))
+        shaded = CLAY * drawing.opacity[:, None] * shade_factor(drawing, random_light(generator, cameras))
         images.append(paint(drawing, shaded, behind))
     features = scene.guidance.encode_image(torch.cat([warp(image, maps) for image in images]))
     loss, score = guidance_loss(settings, scene.words, kinds, features, plain_features, grey)
@@ -335,7 +336,7 @@ def _clay_loss(scene: Scene, generator: torch.Generator) -> Float[Tensor, ""]:
     kinds, cameras = step_cameras(_GREY_VIEWS, scene.field.joints, scene.size, generator)
     cameras = cameras.to(scene.device)
     drawing = _field_drawing(scene, cameras, 1, generator)
-    shaded = _CLAY * drawing.opacity[:, None] * shade_factor(drawing, gentle_light(generator, cameras))
+    shaded = CLAY * drawing.opacity[:, None] * shade_factor(drawing, gentle_light(generator, cameras))
     image = paint(drawing, shaded, backdrops(shown, scene.guidance.name, cameras, generator))
     maps = random_maps(len(kinds), shown.crop, shown.perspective, generator)
     features = scene.guidance.encode_image(warp(image, maps))

@@ -35,7 +35,7 @@ from avatargen.implicit.color import Colors
 from avatargen.implicit.crisp import Canvas, Regions, crisp_colors, find_regions, neighbor_mean, smoothed
 from avatargen.implicit.draw import Drawing, paint, shade_factor
 from avatargen.implicit.encoding import Pyramid, hash_pyramid
-from avatargen.implicit.fit import Pictures, eased, fit_key, guidance_loss, run_steps
+from avatargen.implicit.fit import CLAY, Pictures, eased, fit_key, guidance_loss, run_steps
 from avatargen.implicit.sdf import PART_LIMITS, bounded_growth, part_kind
 from avatargen.implicit.shown import backdrops, color_light
 from avatargen.implicit.views import step_cameras, step_views
@@ -49,7 +49,6 @@ _VERSION = 1
 _ORDER = ("upper", "face", "lower", "body", "back", "feet", "upper", "hands")
 """More of it close up than in sculpting: that is where pixels show what the field could not."""
 _JUDGED = ("body", "back", "upper", "lower", "face", "feet")
-_CLAY = 0.8
 _HASH_LOG2 = 19
 _COARSEST_PART = 0.045
 """Parts whose surface the field may move as far as this, or farther, may use all of `refine.offset_mm`."""
@@ -345,7 +344,7 @@ def step_loss(scene: Scene, learned: Learned, step: int, generator: torch.Genera
         plain = scene.guidance.encode_image(warp(paint(drawing, drawing.base * lit, behind), maps))
     grey = scene.detailed and implicit.textureless_every > 0 and step % implicit.textureless_every == 0
     if grey:
-        images.append(paint(drawing, _CLAY * shade_factor(drawing, random_light(generator, cameras)), behind))
+        images.append(paint(drawing, CLAY * shade_factor(drawing, random_light(generator, cameras)), behind))
     features = scene.guidance.encode_image(torch.cat([warp(image, maps) for image in images]))
     loss, score = guidance_loss(implicit, scene.words, kinds, features, plain, grey)
     return loss + _keeping_loss(scene, learned), score
