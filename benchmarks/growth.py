@@ -2,19 +2,19 @@
 
 Usage: python benchmarks/growth.py [--only frames,faces] [--quick] [--repeats 3] [--plot growth.png] [--json out.json]
 
-For each quantity the same work at rising sizes: processor seconds of one thread (the median of `--repeats`) and by how
-much the largest resident size rises (Linux, /proc), each size in a copy of the process of its own.
+For each quantity the same work at rising sizes: processor seconds of one thread (the median of `--repeats`), and by how
+much the largest resident size rises while the work is done again (Linux, /proc): what it needs for itself, without what
+it keeps. Each size has a copy of the process of its own.
 The exponent p of "cost ~ size^p" is fitted by least squares to the logarithms of the upper half of the sizes, where
-fixed costs weigh least: 1 is linear. The last row makes whole characters, so it is left out by `--quick`.
+fixed costs weigh least: 1 is linear. The last row makes whole characters, so it is left out by `--quick`, which also
+leaves out the largest size of each row. `--draw FILE` plots an earlier JSON instead of measuring.
 """
 
 import argparse
-import gc
+import json
 import multiprocessing
-import resource
 import statistics
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,12 +26,13 @@ import numpy as np
 import torch
 from implicit import camera, step
 from matplotlib import pyplot
-from record import save, told
+from record import processor_seconds, save, told
 
 from avatargen import generate
 from avatargen.body.open_body import load_open_body
 from avatargen.body.posing import pose_body, shape_body
 from avatargen.body.skeleton import a_pose
+from avatargen.core.memory import release_memory
 from avatargen.core.settings import ImplicitSettings, MeshSettings, VideoSettings
 from avatargen.core.values import Mesh
 from avatargen.export.video import posed_video
@@ -56,6 +57,7 @@ SIZES = {
     "frames of a film, 360 x 360": (8, 16, 32, 64),
     "characters, tiny": (1, 2, 4),
 }
+COLUMNS = 3
 TINY = (
     "shape.codebook_size=24",
     "shape.refine_steps=2",
@@ -157,13 +159,6 @@ def _split(mesh: Mesh) -> Mesh:
     return Mesh(vertices=np.asarray(fine.vertices, dtype=np.float32), faces=np.asarray(fine.faces, dtype=np.int64))
 
 
-def cpu_seconds() -> float:
-    """Of all threads and finished children (ffmpeg)."""
-    spent = time.process_time()
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return spent + children.ru_utime + children.ru_stime
-
-
 def status_mb(name: str) -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
@@ -174,16 +169,19 @@ def measured(make, repeats: int) -> tuple[float, float]:
     pipe, end = multiprocessing.get_context("fork").Pipe(duplex=False)
 
     def child() -> None:
-        work = make()
-        gc.collect()
+        work, seconds = make(), []
+        if repeats > 1:
+            work()  # fills caches and loads code
+        release_memory()
         Path("/proc/self/clear_refs").write_text("5")  # forget the largest size so far
-        before, seconds = status_mb("VmRSS"), []
-        for _ in range(repeats + 1):
-            start = cpu_seconds()
+        before = status_mb("VmRSS")
+        for turn in range(repeats):
+            start = processor_seconds()
             work()
-            seconds.append(cpu_seconds() - start)
-        # The first turn fills caches.
-        end.send((statistics.median(seconds[1:]), status_mb("VmHWM") - before))
+            seconds.append(processor_seconds() - start)
+            if turn == 0:
+                grown = status_mb("VmHWM") - before
+        end.send((statistics.median(seconds), grown))
 
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
@@ -201,23 +199,35 @@ def exponent(sizes, costs) -> float:
 
 
 def plot(found: dict, path: Path) -> None:
-    figure, axes = pyplot.subplots(2, -(-len(found) // 2), figsize=(3.2 * -(-len(found) // 2), 6), squeeze=False)
+    """One panel a quantity: seconds and megabytes over the size, logarithmic, with the fitted exponents."""
+    rows = -(-len(found) // COLUMNS)
+    figure, axes = pyplot.subplots(rows, COLUMNS, figsize=(3.1 * COLUMNS, 2.5 * rows), squeeze=False)
     for axis in axes.flat[len(found) :]:
         axis.axis("off")
     for axis, (name, row) in zip(axes.flat, found.items(), strict=False):
-        axis.loglog(row["sizes"], row["seconds"], "o-", color="tab:blue")
-        axis.set_title(f"{name}\ntime ~ n^{row['time exponent']:.2f}", fontsize=9)
-        axis.set_ylabel("CPU seconds", fontsize=8, color="tab:blue")
-        other = axis.twinx()
-        other.plot(row["sizes"], row["megabytes"], "s--", color="tab:orange", markersize=4)
-        other.set_ylim(bottom=0)
-        other.set_ylabel("MB more", fontsize=8, color="tab:orange")
-        axis.set_xticks(row["sizes"], [f"{s:,}" for s in row["sizes"]], fontsize=7)
+        axis.set_title(name, fontsize=9)
+        for side, key, color, unit in (
+            (axis, "seconds", "tab:blue", "s"),
+            (axis.twinx(), "megabytes", "tab:orange", "MB"),
+        ):
+            power = row[f"{'time' if key == 'seconds' else 'memory'} exponent"]
+            mark = "o-" if key == "seconds" else "s--"
+            side.loglog(row["sizes"], np.maximum(row[key], 1e-4), mark, color=color, markersize=4, linewidth=1.3)
+            side.set_ylabel(f"{unit} ~ n^{power:.2f}", fontsize=8, color=color)
+            side.tick_params(axis="y", labelsize=7, which="both")
+            # A panel that spans little shows its least and most, not a crowd of minor ticks.
+            low, high = min(row[key]), max(row[key])
+            side.set_yticks([max(low, 1e-4), max(high, 1e-4)], [_short(low), _short(high)])
+            side.minorticks_off()
+        axis.set_xticks(row["sizes"], [_short(size) for size in row["sizes"]], fontsize=7)
         axis.minorticks_off()
-        for one in (axis, other):
-            one.tick_params(axis="y", labelsize=7)
     figure.tight_layout()
-    figure.savefig(path, dpi=90)
+    figure.savefig(path, dpi=80)
+
+
+def _short(value: float) -> str:
+    """At most four characters or so."""
+    return f"{value / 1000:g}k" if value >= 5000 else f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def main() -> None:
@@ -226,8 +236,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--draw", type=Path, help="plot this earlier JSON and measure nothing")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    if args.draw:
+        plot(json.loads(args.draw.read_text())["figures"], args.plot or args.draw.with_suffix(".png"))
+        return
     torch.set_num_threads(1)
     works = Works()
     makers = {
@@ -249,7 +263,7 @@ def main() -> None:
     found = {}
     print(told())
     for name in names:
-        sizes = SIZES[name]
+        sizes = SIZES[name][: -1 if args.quick else None]
         turns = 1 if "characters" in name else args.repeats
         costs = [measured(lambda make=makers[name], size=size: make(size), turns) for size in sizes]
         seconds, grown = ([cost[i] for cost in costs] for i in (0, 1))
@@ -257,7 +271,7 @@ def main() -> None:
         found[name] |= {"time exponent": exponent(sizes, seconds), "memory exponent": exponent(sizes, grown)}
         print(f"{name}: time ~ n^{found[name]['time exponent']:.2f}, memory ~ n^{found[name]['memory exponent']:.2f}")
         for size, cost, more in zip(sizes, seconds, grown, strict=True):
-            print(f"  {size:>7,} {cost:9.3f} s {more:8.0f} MB", flush=True)
+            print(f"  {size:>7,} {cost:9.3f} s {more:8.1f} MB", flush=True)
     if args.plot:
         plot(found, args.plot)
     save(args.json, found, args)

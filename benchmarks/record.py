@@ -2,7 +2,9 @@
 
 import json
 import os
+import resource
 import subprocess
+import time
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +35,12 @@ def told() -> str:
         f"{here['processor']}, {here['cores']} cores, {here['threads']} threads, load {os.getloadavg()[0]:.1f}, "
         f"torch {versions()['torch']}, commit {commit()}"
     )
+
+
+def processor_seconds() -> float:
+    """Spent by all threads so far, and by the children that have ended (ffmpeg, Blender): other work does not count."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def save(path: Path | None, figures: Mapping[str, Any], arguments: Namespace) -> None:

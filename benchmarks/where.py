@@ -2,10 +2,11 @@
 
 Usage: python benchmarks/where.py [--quality standard] [--set KEY=VALUE ...] [--top 25] [--json out.json]
 
-Makes one character while a second thread looks a hundred times a second at what the first is doing. A look counts for
-the stage (the function of `avatargen.pipeline` or `motiongen` that is open) and for the innermost function of ours on
-the stack, whatever library it waits for. Looks need no instrumentation, so the run costs what it always costs. What
-drawing threads do counts as waiting in the function that started them.
+Makes one character while a second thread looks a hundred times a second at what the first is doing. The processor time
+of all threads and ended children since the look before counts for the stage (the function of `avatargen.pipeline` or
+`motiongen` that is open) and for the innermost function of ours on the stack, whatever library it waits for. Looks need
+no instrumentation, so the run costs what it always costs, and other work on the machine does not count. What drawing
+threads do counts for the function that waits for them; what ffmpeg does, for the one that sees it end.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import time
 from pathlib import Path
 
 import torch
-from record import save, told
+from record import processor_seconds, save, told
 
 import avatargen
 from avatargen import generate
@@ -38,15 +39,17 @@ OURS = (str(ROOT / "avatargen"), str(ROOT / "motiongen"))
 
 
 class Looker(threading.Thread):
-    """Counts (stage, function) of the main thread until it is told to stop."""
+    """Adds up processor seconds by (stage, function) of the main thread until it is told to stop."""
 
     def __init__(self, every_s: float) -> None:
         super().__init__(daemon=True)
-        self.every_s, self.counts, self.over = every_s, collections.Counter(), threading.Event()
+        self.every_s, self.over = every_s, threading.Event()
+        self.spent: collections.Counter[tuple[str, str]] = collections.Counter()
 
     def run(self) -> None:
-        main = threading.main_thread().ident
+        main, before = threading.main_thread().ident, processor_seconds()
         while not self.over.wait(self.every_s):
+            now = processor_seconds()
             frame = sys._current_frames()[main]
             where, stage = None, "else"
             while frame is not None:
@@ -56,8 +59,8 @@ class Looker(threading.Thread):
                     if code.co_name in STAGES:
                         stage = code.co_name
                 frame = frame.f_back
-            if where is not None:
-                self.counts[stage, where] += 1
+            self.spent[stage, where or "libraries"] += now - before
+            before = now
 
 
 def main() -> None:
@@ -81,23 +84,22 @@ def main() -> None:
         seconds = time.perf_counter() - start
         looker.over.set()
         looker.join()
-    whole = sum(looker.counts.values())
+    whole = sum(looker.spent.values())
     stages = collections.Counter()
-    for (stage, _), count in looker.counts.items():
-        stages[stage] += count
-    print(f"{args.quality}, {seconds:.0f} s, {whole} looks; {told()}")
-    for stage, count in stages.most_common():
-        print(f"{stage:<16} {count / whole:6.1%} {count / whole * seconds:7.1f} s")
+    for (stage, _), spent in looker.spent.items():
+        stages[stage] += spent
+    most = looker.spent.most_common(args.top)
+    print(f"{args.quality}: {whole:.0f} processor seconds in {seconds:.0f} s; {told()}")
+    for stage, spent in stages.most_common():
+        print(f"{stage:<16} {spent / whole:6.1%} {spent:7.1f} s")
     print()
-    for (stage, where), count in looker.counts.most_common(args.top):
-        print(f"{count / whole:6.1%} {count / whole * seconds:7.1f} s  {stage:<16} {where}")
+    for (stage, where), spent in most:
+        print(f"{spent / whole:6.1%} {spent:7.1f} s  {stage:<16} {where}")
     figures = {
         "seconds": result.seconds,
-        "stages": {stage: count / whole for stage, count in stages.items()},
-        "functions": [
-            {"stage": stage, "function": where, "share": count / whole}
-            for (stage, where), count in looker.counts.most_common(args.top)
-        ],
+        "processor_seconds": whole,
+        "stages": {stage: spent / whole for stage, spent in stages.items()},
+        "functions": [{"stage": stage, "function": where, "share": spent / whole} for (stage, where), spent in most],
     }
     save(args.json, figures, args)
 
