@@ -1,14 +1,16 @@
-"""A distance function to a closed mesh: marching cubes in blocks, only where the surface can be.
+"""A distance function to a closed mesh: marching cubes in layers, only where the surface can be.
 
 The grid is rectilinear: places named by the caller (head, hands) get finer cells along each axis, and because all
-blocks share the same grid lines no cracks can open. Where blocks are skipped the field keeps one sign.
+blocks share the same grid lines no cracks can open. Where blocks are skipped the field keeps one sign. Layers of blocks
+are evaluated and marched one after another and share a plane of values, so the whole grid is never held.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Integer
 from scipy.spatial import KDTree
 from skimage.measure import marching_cubes
 from torch import Tensor
@@ -16,7 +18,8 @@ from torch import Tensor
 from avatargen.core.errors import InputError
 from avatargen.core.values import Mesh
 
-_BLOCK = 16
+_BLOCK, _SMALL = 16, 4
+"""Cells along an edge of the blocks that are looked at first, and of those that such a block is split into."""
 
 
 def axis_lines(
@@ -73,57 +76,152 @@ def extract_surface(
         for axis in range(3)
     ]
     places = None if start is None else start.vertices if beyond is None else np.concatenate([start.vertices, beyond])
-    values = _band_values(sdf, lines, places, reach)
-    if not (values.min() < 0.0 < values.max()):
+    grid = _Grid(lines=tuple(lines), blocks=_find_blocks(sdf, lines, places, reach))
+    pieces, some_in, some_out = _Pieces(), False, False
+    for first, values in _layers(sdf, grid):
+        inside, outside = bool(values.min() < 0.0), bool(values.max() > 0.0)
+        some_in, some_out = some_in or inside, some_out or outside
+        if inside and outside:
+            # A mask would open the surface at the rim of the band; without one marching is quick enough.
+            made = marching_cubes(values, level=0.0, gradient_direction="descent", allow_degenerate=True)
+            pieces.add(first, len(values), made[0], made[1])
+    if not (some_in and some_out):
         raise InputError("there is no surface inside the bounds\n  The field is of one sign everywhere.")
-    # A mask would open the surface at the rim of the band; without one marching is quick enough.
-    vertices, faces, _, _ = marching_cubes(values, level=0.0, gradient_direction="descent", allow_degenerate=True)
-    places = np.stack([np.interp(vertices[:, a], np.arange(len(lines[a])), lines[a]) for a in range(3)], axis=1)
-    return Mesh(vertices=places.astype(np.float32), faces=faces.astype(np.int64))
+    return pieces.mesh(lines)
 
 
-def _band_values(
-    sdf: Callable[[Tensor], Tensor], lines: list[np.ndarray], start: Float[np.ndarray, "v 3"] | None, reach: float
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Grid:
+    """Grid lines, and what is known of their small blocks."""
+
+    lines: tuple[np.ndarray, ...]
+    blocks: Float[np.ndarray, "x y z"]
+    """What to write where nothing is asked: a distance of the right sign; 0 where surface may be."""
+
+    @property
+    def least(self) -> float:
+        """A value of zero would put several vertices on one grid point, and merging them tears the surface."""
+        return 1e-3 * min(float(np.diff(line).min()) for line in self.lines)
+
+
+class _Pieces:
+    """Surfaces of layers, from the lowest up; what two of them share in a plane is welded."""
+
+    def __init__(self) -> None:
+        self.vertices: list[np.ndarray] = []
+        self.faces: list[np.ndarray] = []
+        self.count = 0
+        self.plane, self.above = -1, {}
+
+    def add(
+        self, first: int, lines: int, vertices: Float[np.ndarray, "v 3"], faces: Integer[np.ndarray, "f 3"]
+    ) -> None:
+        """Add what was marched in the layer that starts at grid line `first`; vertices in cells of the layer."""
+        place = np.arange(len(vertices), dtype=np.int64)
+        known = np.zeros(len(vertices), dtype=bool)
+        # Both layers reckoned these vertices from the same two values: they are equal to the last bit.
+        if first == self.plane:
+            for row in np.flatnonzero(vertices[:, 0] == 0.0):
+                place[row], known[row] = self.above[vertices[row, 1:].tobytes()], True
+        place[~known] = self.count + np.arange(np.count_nonzero(~known))
+        top = np.flatnonzero(vertices[:, 0] == lines - 1)
+        self.plane = first + lines - 1
+        self.above = {vertices[row, 1:].tobytes(): place[row] for row in top}
+        self.count += int(np.count_nonzero(~known))
+        self.vertices.append(vertices[~known].astype(np.float64) + np.array([first, 0.0, 0.0]))
+        self.faces.append(place[faces])
+
+    def mesh(self, lines: Sequence[np.ndarray]) -> Mesh:
+        """Everything together, in metres."""
+        found = np.concatenate(self.vertices)
+        places = np.stack([np.interp(found[:, a], np.arange(len(lines[a])), lines[a]) for a in range(3)], axis=1)
+        return Mesh(vertices=places.astype(np.float32), faces=np.concatenate(self.faces))
+
+
+def _find_blocks(
+    sdf: Callable[[Tensor], Tensor],
+    lines: Sequence[np.ndarray],
+    start: Float[np.ndarray, "v 3"] | None,
+    reach: float,
 ) -> Float[np.ndarray, "x y z"]:
-    """Distances at the grid points of the blocks that may hold surface; elsewhere a distance of the right sign."""
-    shape = tuple(len(line) for line in lines)
-    counts = tuple(-(-(n - 1) // _BLOCK) for n in shape)
-    middles, halves = zip(*(_block_spans(line, count) for line, count in zip(lines, counts, strict=True)), strict=True)
-    centers = np.stack(np.meshgrid(*middles, indexing="ij"), axis=-1).reshape(-1, 3)
-    radius = np.linalg.norm(np.stack(np.meshgrid(*halves, indexing="ij"), axis=-1).reshape(-1, 3), axis=1)
-    near = np.ones(len(centers), dtype=bool)
+    """For each small block 0 if it may hold surface, else a distance of the right sign."""
+    centers, radius = _blocks(lines, _BLOCK)
+    near = np.ones(radius.size, dtype=bool)
     if start is not None:
-        away, _ = KDTree(start).query(centers, workers=-1)
-        near = away < radius + reach
+        away, _ = KDTree(start).query(centers(np.arange(radius.size)), workers=-1)
+        near = away < radius.reshape(-1) + reach
     # Asked everywhere, for the middle of a stout body is far from any start vertex and yet inside.
-    at_center = _evaluate(sdf, centers)
-    # The learned part may bend the distance; a factor on the radius leaves room for that.
-    busy = near & (np.abs(at_center) < 1.5 * radius + 2.0 * max(float(np.diff(line).max()) for line in lines))
-    sign = np.where(at_center < 0.0, -1.0, 1.0).astype(np.float32).reshape(counts)
-    coarse = [np.minimum(np.arange(n) // _BLOCK, count - 1) for n, count in zip(shape, counts, strict=True)]
-    values = (sign * radius.reshape(counts).astype(np.float32))[np.ix_(*coarse)]
-    chosen = _dilated(busy.reshape(counts), shape)
-    flat = np.flatnonzero(chosen)
-    index = np.unravel_index(flat, shape)
-    points = np.stack([line[i] for line, i in zip(lines, index, strict=True)], axis=1)
-    values.reshape(-1)[flat] = _evaluate(sdf, points)
-    # A value of zero would put several vertices on one grid point, and merging them tears the surface.
-    least = 1e-3 * min(float(np.diff(line).min()) for line in lines)
-    return np.where(np.abs(values) < least, np.where(values < 0, -least, least), values).astype(np.float32)
+    large = _signed_or_zero(sdf, centers, radius, np.arange(radius.size), near)
+    centers, radius = _blocks(lines, _SMALL)
+    parents = tuple(np.arange(n) // (_BLOCK // _SMALL) for n in radius.shape)
+    found = large.reshape(tuple(-(-n // (_BLOCK // _SMALL)) for n in radius.shape))[np.ix_(*parents)]
+    asked = np.flatnonzero(found == 0.0)
+    found.reshape(-1)[asked] = _signed_or_zero(sdf, centers, radius, asked, np.ones(len(asked), dtype=bool))
+    return found
 
 
-def _block_spans(line: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    first = line[np.arange(count) * _BLOCK]
-    last = line[np.minimum((np.arange(count) + 1) * _BLOCK, len(line) - 1)]
-    return 0.5 * (first + last), 0.5 * (last - first)
+def _blocks(
+    lines: Sequence[np.ndarray], width: int
+) -> tuple[Callable[[Integer[np.ndarray, " k"]], Float[np.ndarray, "k 3"]], Float[np.ndarray, "x y z"]]:
+    """Middles of blocks `width` cells wide, by flat index, and their radii."""
+    spans = []
+    for line in lines:
+        first = np.arange(0, len(line) - 1, width)
+        spans.append((line[first], line[np.minimum(first + width, len(line) - 1)]))
+    halves = np.meshgrid(*(0.5 * (high - low) for low, high in spans), indexing="ij", sparse=True)
+    radius = np.sqrt(sum(np.square(half) for half in halves))
+
+    def centers(flat: np.ndarray) -> np.ndarray:
+        index = np.unravel_index(flat, radius.shape)
+        return np.stack([0.5 * (low + high)[i] for (low, high), i in zip(spans, index, strict=True)], axis=1)
+
+    return centers, radius
 
 
-def _dilated(blocks: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The grid points of the given blocks, their upper faces included."""
-    chosen = np.zeros(shape, dtype=bool)
-    for block in np.argwhere(blocks):
-        chosen[tuple(slice(b * _BLOCK, (b + 1) * _BLOCK + 1) for b in block)] = True
-    return chosen
+def _signed_or_zero(
+    sdf: Callable[[Tensor], Tensor],
+    centers: Callable[[np.ndarray], np.ndarray],
+    radius: np.ndarray,
+    asked: Integer[np.ndarray, " k"],
+    near: Bool[np.ndarray, " k"],
+) -> Float[np.ndarray, " k"]:
+    away, size = _evaluate(sdf, centers(asked)), radius.reshape(-1)[asked]
+    # The learned part may bend the distance; half a radius and a cell more leave room for that.
+    busy = near & (np.abs(away) < 2.0 * size)
+    return np.where(busy, 0.0, np.where(away < 0.0, -size, size)).astype(np.float32)
+
+
+def _layers(sdf: Callable[[Tensor], Tensor], grid: _Grid) -> Iterator[tuple[int, Float[np.ndarray, "x y z"]]]:
+    """First grid line and distances of each layer of blocks, its upper plane included; neighbours share planes."""
+    shape = tuple(len(line) for line in grid.lines)
+    spread = tuple(np.minimum(np.arange(n) // _SMALL, -(-(n - 1) // _SMALL) - 1) for n in shape)
+    below = None
+    for first in range(0, shape[0] - 1, _BLOCK):
+        lines = np.arange(first, min(first + _BLOCK, shape[0] - 1) + 1)
+        values = grid.blocks[np.ix_(spread[0][lines], spread[1], spread[2])]
+        # The plane at the top belongs to the next layer as well: its blocks are looked at, too.
+        blocks = grid.blocks[first // _SMALL : first // _SMALL + _BLOCK // _SMALL + 1]
+        chosen = _dilated(blocks == 0.0, (len(lines), *shape[1:]))
+        if below is not None:
+            chosen[0] = False
+            values[0] = below
+        flat = np.flatnonzero(chosen)
+        index = np.unravel_index(flat, chosen.shape)
+        points = np.stack([line[i] for line, i in zip((grid.lines[0][lines], *grid.lines[1:]), index, strict=True)], 1)
+        asked = _evaluate(sdf, points)
+        asked = np.where(np.abs(asked) < grid.least, np.where(asked < 0, -grid.least, grid.least), asked)
+        values.reshape(-1)[flat] = asked
+        below = values[-1]
+        yield first, values
+
+
+def _dilated(blocks: Bool[np.ndarray, "x y z"], shape: tuple[int, ...]) -> Bool[np.ndarray, "x2 y2 z2"]:
+    """The grid points of the given small blocks, their upper faces included."""
+    for axis, lines in enumerate(shape):
+        index, last = np.arange(lines), blocks.shape[axis] - 1
+        own, before = np.minimum(index // _SMALL, last), np.maximum(-(-index // _SMALL) - 1, 0)
+        blocks = blocks.take(own, axis) | blocks.take(before, axis)
+    return blocks
 
 
 def _evaluate(sdf: Callable[[Tensor], Tensor], points: np.ndarray, chunk: int = 1 << 18) -> Float[np.ndarray, " n"]:
