@@ -189,7 +189,7 @@ class MotionVae(nn.Module):
 
         The deviations start where probabilistic PCA has them (Tipping and Bishop 1999).
         """
-        self.mean.copy_(features.mean(0))
+        self.mean.copy_(features.mean((0, 1)).expand_as(self.mean))  # a mean that moved would move who stands still
         centred = features - self.mean
         for kind, importance in ((ROTATION, 1.0), (VELOCITY, 2.0), (slice(HEIGHT, HEIGHT + 1), 3.0), (CONTACT, 0.5)):
             self.scale[kind] = centred[..., kind].square().mean().sqrt().clamp_min(1e-4) / importance
