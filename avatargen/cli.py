@@ -179,6 +179,8 @@ def _generate(args: argparse.Namespace) -> int:
 
     texts = {"shape": args.shape, "appearance": args.appearance, "motion": _motion(args)}
     with previewing(texts, told) as preview:
+        if args.quiet and preview.url:
+            print(f"avatargen: preview: {preview.url}", file=sys.stderr)
         code = _told(args, preview, preview)
         preview.linger()
     return code

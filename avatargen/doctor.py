@@ -13,7 +13,7 @@ import torch
 
 from avatargen.body.load import BODIES, GENDERS
 from avatargen.body.open_body import load_open_body
-from avatargen.body.smpl import find_file
+from avatargen.body.smpl import SITES, find_file
 from avatargen.core.config import confs_dir, load_settings
 from avatargen.core.errors import AvatarGenError
 from avatargen.core.files import cache_dir
@@ -101,7 +101,7 @@ def _bodies() -> Iterator[Finding]:
             except AvatarGenError:
                 continue
             have.append(gender)
-        todo = f"no file in {folder}/ ({folder}/README.md says where to register and which names are looked for)"
+        todo = f"no file in {folder}/: register at {SITES[kind]} and save {folder}/{kind}/{kind.upper()}_NEUTRAL.npz or .pkl"
         yield Finding("bodies", kind, bool(have), False, f"--body {kind}: {', '.join(have)}" if have else todo)
 
 

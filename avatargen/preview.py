@@ -36,6 +36,11 @@ _GUI_SECONDS = 0.25
 class Page(Protocol):
     """What a preview draws on."""
 
+    @property
+    def url(self) -> str:
+        """Its address."""
+        ...
+
     def open(self) -> None:
         """Bring it before the user's eyes."""
 
@@ -62,6 +67,11 @@ class Preview:
         self._next_look = self._next_gui = 0.0
         self.seconds = 0.0
         """How long looking and drawing have taken."""
+
+    @property
+    def url(self) -> str | None:
+        """Where the page is; None where there is none."""
+        return None if self._page is None else self._page.url
 
     def start(self, stage: str, total: int) -> None:
         """Open a stage."""

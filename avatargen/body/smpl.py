@@ -28,7 +28,7 @@ _KEYS = tuple(_AXES)
 _MAX_BYTES = 1 << 29
 _LARGEST = 50_000_000
 """Numbers in a sparse matrix once it is dense; SMPL-X has 600 thousand."""
-_SITES = {"smpl": "https://smpl.is.tue.mpg.de", "smplx": "https://smpl-x.is.tue.mpg.de"}
+SITES = {"smpl": "https://smpl.is.tue.mpg.de", "smplx": "https://smpl-x.is.tue.mpg.de"}
 _LICENCES = {
     "smpl": "SMPL model licence of the Max Planck Society (https://smpl.is.tue.mpg.de/modellicense)",
     "smplx": "SMPL-X model licence of the Max Planck Society (https://smpl-x.is.tue.mpg.de/modellicense)",
@@ -103,7 +103,7 @@ def find_file(kind: str, folder: Path, gender: str) -> Path:
     raise MissingAssetError(
         f"{kind.upper()} model not found: {folder / names[0]} (or .pkl)\n"
         f"  Its licence does not let us ship it. Either\n"
-        f"    - register at {_SITES[kind]}, download the model and save the file there, or\n"
+        f"    - register at {SITES[kind]}, download the model and save the file there, or\n"
         f"    - use the open body: --body open"
     )
 

@@ -37,6 +37,11 @@ def load_guidance(
         case "auto" if not name:
             return _auto(settings, device, reporter)
         case "embedded" if not name:
+            if settings.weights:
+                raise InputError(
+                    f"the embedded guidance reads no weight file, but {settings.weights} is given\n"
+                    f"  For that file: --guidance clip:MODEL or openclip:NAME:PRETRAINED (guidance.model)."
+                )
             return _embedded(device)
         case "clip":
             return _clip(name or "ViT-B/32", settings, device, reporter)

@@ -48,6 +48,8 @@ def cube(color):
 class Paper:
     """A page that only remembers; a `draw` takes as long as it is told to, on a clock of its own."""
 
+    url = "http://127.0.0.1:1"
+
     def __init__(self, clock=None, cost=0.0, looking=True):
         self.drawn, self.told, self.clock, self.cost, self.looking = [], [], clock, cost, looking
         self.opened = 0

@@ -25,6 +25,8 @@ TIMED = {"run.json", "report.html"}
 
 
 class Paper:
+    url = "http://127.0.0.1:1"
+
     def __init__(self):
         self.drawn, self.stages, self.opened = [], [], 0
 

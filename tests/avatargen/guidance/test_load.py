@@ -53,6 +53,12 @@ def test_auto_without_clip_says_so_in_one_line_and_takes_the_embedded_model(embe
     assert "\n" not in line
 
 
+@pytest.mark.usefixtures("embedded")
+def test_a_weight_file_for_the_embedded_model_is_refused(tmp_path):
+    with pytest.raises(InputError, match="reads no weight file"):
+        load_guidance(GuidanceSettings(model="embedded", weights=str(tmp_path / "clip.pt")))
+
+
 def test_embedded_by_name_says_nothing(embedded):
     notes = Notes()
     assert load_guidance(GuidanceSettings(model="embedded"), "cpu", notes) is embedded
