@@ -40,34 +40,33 @@ class Level:
     """Rows of a hashed level."""
 
     def _place(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Cells and places in them, [3, n] both: columns of three would cost most of the time."""
+        scaled = points.t().contiguous()
         if self.mirror:
             # A rounded |x|: even and smooth, so that the plane of symmetry shows no crease.
-            x = (points[:, :1].square() + (0.5 * self.spacing) ** 2).sqrt()
-            points = torch.cat([x, points[:, 1:]], dim=1)
-        scaled = (points - self.origin) / self.spacing
+            x = (scaled[:1].square() + (0.5 * self.spacing) ** 2).sqrt()
+            scaled = torch.cat([x, scaled[1:]])
+        scaled = (scaled - self.origin[:, None]) / self.spacing
         cell = scaled.floor()
-        return cell.long(), scaled - cell
+        return cell.int(), scaled - cell
 
     def rows(self, points: Float[Tensor, "n 3"]) -> tuple[Integer[Tensor, "n 8"], Float[Tensor, "n 8"]]:
         """Rows of the table and trilinear weights at points; row 0 (always zero) where the level has nothing."""
         cell, part = self._place(points)
-        other = 1.0 - part
-        xy = torch.stack(
-            [other[:, 0] * other[:, 1], other[:, 0] * part[:, 1], part[:, 0] * other[:, 1], part[:, 0] * part[:, 1]], 1
-        )
-        weights = torch.stack([xy * other[:, 2:], xy * part[:, 2:]], dim=-1).view(-1, 8)
-        if self.gain != 1.0:
-            weights = weights * self.gain
+        both = torch.stack([1.0 - part, part])
+        weights = both[:, None, None, 0] * both[None, :, None, 1] * both[None, None, :, 2]
+        weights = weights.view(8, -1).t()
+        weights = weights * self.gain if self.gain != 1.0 else weights
         if self.cells is None or self.corners is None:
-            return self._hashed(cell), weights
-        _, ny, nz = self.cells.shape
-        inside = ((cell >= 0) & (cell < torch.tensor(self.cells.shape, device=cell.device))).all(-1)
-        flat = torch.where(inside, (cell[:, 0] * ny + cell[:, 1]) * nz + cell[:, 2], 0)
-        found = torch.where(inside, self.cells.view(-1)[flat], 0)
-        return self.corners.index_select(0, found), weights
+            return self._hashed(cell), weights.contiguous()
+        shape = torch.tensor([[size] for size in self.cells.shape], dtype=torch.int32, device=cell.device)
+        inside = ((cell >= 0) & (cell < shape)).all(0)
+        flat = ((cell[0] * shape[1] + cell[1]) * shape[2] + cell[2]) * inside
+        found = self.cells.view(-1).index_select(0, flat) * inside
+        return self.corners.index_select(0, found), weights.contiguous()
 
     def _hashed(self, cell: Tensor) -> Tensor:
-        corner = cell[:, None] + torch.tensor(_CORNERS, device=cell.device)
+        corner = cell.long().t()[:, None] + torch.tensor(_CORNERS, device=cell.device)
         mixed = corner[..., 0] * _PRIMES[0]
         mixed = mixed ^ (corner[..., 1] * _PRIMES[1]) ^ (corner[..., 2] * _PRIMES[2])
         return (mixed % self.size + self.first).int()
@@ -115,8 +114,8 @@ class Pyramid:
 def _slope_rows(level: Level, points: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     rows, _ = level.rows(points)
     part = level._place(points)[1]
-    factors = [torch.stack([1.0 - part[:, a], part[:, a]], dim=1) for a in range(3)]
-    factors[axis] = torch.tensor([-1.0, 1.0], device=part.device).expand(len(part), 2) / level.spacing
+    factors = [torch.stack([1.0 - part[a], part[a]], dim=1) for a in range(3)]
+    factors[axis] = torch.tensor([-1.0, 1.0], device=part.device).expand(len(points), 2) / level.spacing
     weights = torch.einsum("ni,nj,nk->nijk", *factors).reshape(-1, 8) * level.gain
     if level.mirror:
         raise ValueError("a mirrored pyramid has no exact gradient; take finite differences")

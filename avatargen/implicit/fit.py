@@ -49,6 +49,7 @@ _MODES = {"on": "all", "grey": "grey", "off": "none"}
 _FACE, _FACE_HOLD = frozenset({"face", "lips", "eye", "brow"}), 20.0
 _GREY_PACE = 0.3
 _GREY_VIEWS = ("body", "body")
+"""No more of them than there are other pictures."""
 # Usual length of a change of features: shorter changes are damped instead of blown up (see direction_loss).
 _CHANGE_FLOOR = 0.1
 _REGULAR_POINTS = 4096
@@ -333,7 +334,7 @@ def _clay_loss(scene: Scene, generator: torch.Generator) -> Float[Tensor, ""]:
     regions up; off a grey figure it reads build, which is what the surface may follow.
     """
     settings, shown = scene.settings, scene.settings.pictures
-    kinds, cameras = step_cameras(_GREY_VIEWS, scene.field.joints, scene.size, generator)
+    kinds, cameras = step_cameras(_GREY_VIEWS[: settings.views], scene.field.joints, scene.size, generator)
     cameras = cameras.to(scene.device)
     drawing = _field_drawing(scene, cameras, 1, generator)
     shaded = CLAY * drawing.opacity[:, None] * shade_factor(drawing, gentle_light(generator, cameras))

@@ -14,7 +14,6 @@ from torch import Tensor
 from avatargen.core.parts import PARTS
 from avatargen.implicit.closest import SurfaceIndex, closest_on_triangles
 from avatargen.implicit.distance import Grid, distance_grid
-from avatargen.implicit.encoding import lookup
 from avatargen.render.shading import vertex_normals
 
 PART_LIMITS: dict[str, float] = {
@@ -55,23 +54,23 @@ class Volume:
     values: Float[Tensor, "n 1"]
 
     def __call__(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
-        """Interpolated values."""
+        """Interpolated values; not differentiable."""
         nx, ny, nz = self.grid.shape
-        row, plane = nz, ny * nz
-        top = points.new_tensor([nx - 1, ny - 1, nz - 1])
-        scaled = (points - points.new_tensor(self.grid.origin)) / self.grid.spacing
+        top = points.new_tensor([[nx - 1], [ny - 1], [nz - 1]])
+        # One row per axis: columns of three would cost most of the time.
+        scaled = ((points - points.new_tensor(self.grid.origin)) / self.grid.spacing).t().contiguous()
         scaled = torch.minimum(scaled.clamp_min(0.0), top)
         cell = torch.minimum(scaled.floor(), top - 1)
         part, index = scaled - cell, cell.int()
-        first = (index[:, 0] * ny + index[:, 1]) * nz + index[:, 2]
-        steps = torch.tensor([0, 1, row, row + 1, plane, plane + 1, plane + row, plane + row + 1], dtype=torch.int32)
-        rows = first[:, None] + steps.to(first.device)
-        other = 1.0 - part
-        x = torch.stack([other[:, 0], part[:, 0]], dim=1)
-        y = torch.stack([other[:, 1], part[:, 1]], dim=1)
-        z = torch.stack([other[:, 2], part[:, 2]], dim=1)
-        weights = (x[:, :, None, None] * y[:, None, :, None] * z[:, None, None, :]).view(-1, 8)
-        return lookup(self.values, rows, weights)[:, 0]
+        first, values = (index[0] * ny + index[1]) * nz + index[2], self.values.view(-1)
+
+        def line(start: int) -> Float[Tensor, " n"]:
+            at = first + start
+            return torch.lerp(values.index_select(0, at), values.index_select(0, at + 1), part[2])
+
+        low = torch.lerp(line(0), line(nz), part[1])
+        high = torch.lerp(line(ny * nz), line(ny * nz + nz), part[1])
+        return torch.lerp(low, high, part[0])
 
     def to(self, device: torch.device | str) -> "Volume":
         """The same on `device`."""
