@@ -5,9 +5,9 @@ Usage: python benchmarks/growth.py [--only frames,faces] [--quick] [--repeats 3]
 For each quantity the same work at rising sizes: processor seconds of one thread (the median of `--repeats`), and by how
 much the largest resident size rises while the work is done again (Linux, /proc): what it needs for itself, without what
 it keeps. Each size has a copy of the process of its own.
-The exponent p of "cost ~ size^p" is fitted by least squares to the logarithms of the upper half of the sizes, where
-fixed costs weigh least: 1 is linear. The last row makes whole characters, so it is left out by `--quick`, which also
-leaves out the largest size of each row. `--draw FILE` plots an earlier JSON instead of measuring.
+The exponent p of "cost ~ size^p" is fitted by least squares to the logarithms of the upper half of the sizes (three at
+least), where fixed costs weigh least: 1 is linear. `--quick` leaves out the last row, which makes whole characters, and
+the largest size of each other. `--draw FILE` plots an earlier JSON instead of measuring.
 """
 
 import argparse
@@ -193,36 +193,34 @@ def measured(make, repeats: int) -> tuple[float, float]:
 
 
 def exponent(sizes, costs) -> float:
-    half = max(2, (len(sizes) + 1) // 2)
+    half = max(3, (len(sizes) + 1) // 2)
     x, y = np.log(sizes[-half:]), np.log(np.maximum(costs[-half:], 1e-6))
     return float(np.polyfit(x, y, 1)[0])
 
 
 def plot(found: dict, path: Path) -> None:
-    """One panel a quantity: seconds and megabytes over the size, logarithmic, with the fitted exponents."""
+    """One panel a quantity: how many times the cost of the smallest size, in time and memory; dotted is linear."""
     rows = -(-len(found) // COLUMNS)
-    figure, axes = pyplot.subplots(rows, COLUMNS, figsize=(3.1 * COLUMNS, 2.5 * rows), squeeze=False)
+    figure, axes = pyplot.subplots(rows, COLUMNS, figsize=(2.9 * COLUMNS, 2.6 * rows), squeeze=False)
     for axis in axes.flat[len(found) :]:
         axis.axis("off")
     for axis, (name, row) in zip(axes.flat, found.items(), strict=False):
+        sizes = np.array(row["sizes"], dtype=float)
+        axis.loglog(sizes, sizes / sizes[0], ":", color="grey", linewidth=1)
+        for key, kind, unit, mark in (("seconds", "time", "s", "o-"), ("megabytes", "memory", "MB", "s--")):
+            costs = np.maximum(row[key], 1e-4)
+            said = f"{_short(costs[0])} to {_short(costs[-1])} {unit}, n^{row[f'{kind} exponent']:.2f}"
+            axis.loglog(sizes, costs / costs[0], mark, markersize=4, linewidth=1.3, label=said)
         axis.set_title(name, fontsize=9)
-        for side, key, color, unit in (
-            (axis, "seconds", "tab:blue", "s"),
-            (axis.twinx(), "megabytes", "tab:orange", "MB"),
-        ):
-            power = row[f"{'time' if key == 'seconds' else 'memory'} exponent"]
-            mark = "o-" if key == "seconds" else "s--"
-            side.loglog(row["sizes"], np.maximum(row[key], 1e-4), mark, color=color, markersize=4, linewidth=1.3)
-            side.set_ylabel(f"{unit} ~ n^{power:.2f}", fontsize=8, color=color)
-            side.tick_params(axis="y", labelsize=7, which="both")
-            # A panel that spans little shows its least and most, not a crowd of minor ticks.
-            low, high = min(row[key]), max(row[key])
-            side.set_yticks([max(low, 1e-4), max(high, 1e-4)], [_short(low), _short(high)])
-            side.minorticks_off()
+        axis.legend(fontsize=7, loc="upper left", frameon=False)
+        top = max(axis.get_ylim()[1], sizes[-1] / sizes[0])
+        axis.set_ylim(0.7, top**1.35)  # room for the legend
         axis.set_xticks(row["sizes"], [_short(size) for size in row["sizes"]], fontsize=7)
+        ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200) if tick <= top]
+        axis.set_yticks(ticks, [f"x {tick}" for tick in ticks], fontsize=7)
         axis.minorticks_off()
     figure.tight_layout()
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=85)
 
 
 def _short(value: float) -> str:
@@ -272,9 +270,9 @@ def main() -> None:
         print(f"{name}: time ~ n^{found[name]['time exponent']:.2f}, memory ~ n^{found[name]['memory exponent']:.2f}")
         for size, cost, more in zip(sizes, seconds, grown, strict=True):
             print(f"  {size:>7,} {cost:9.3f} s {more:8.1f} MB", flush=True)
+        save(args.json, found, args)  # after each, so that an interruption costs one
     if args.plot:
         plot(found, args.plot)
-    save(args.json, found, args)
 
 
 if __name__ == "__main__":
