@@ -113,14 +113,14 @@ def main():
     flat = replace(field, sculpted=False)
     view = camera(field, "upper", args.size * settings.supersample)
     rows["step, colors alone, twice the size, seconds"] = spent(step(flat, view, flat=True), args.repeats)
-    hashed = build_field(body, betas, replace(settings, encoding="hash"))
-    band["hull"] = hull
-    rows["step, upper body, hashed encoding, seconds"] = spent(
-        step(hashed, camera(hashed, "upper", args.size), **band), args.repeats
-    )
     rows["rows of the color table, band"] = float(field.color_pyramid.rows)
-    rows["rows of the color table, hashed"] = float(hashed.color_pyramid.rows)
-    del hashed
+    for encoding in ("hash", "planes"):
+        other = build_field(body, betas, replace(settings, encoding=encoding))
+        rows[f"step, upper body, {encoding}, seconds"] = spent(
+            step(other, camera(other, "upper", args.size), **band), args.repeats
+        )
+        rows[f"rows of the color table, {encoding}"] = float(other.color_pyramid.rows)
+    del other
     rows["eikonal error before"] = eikonal_error(field)
     start = time.process_time()
     fitted = fit_avatar("anything", body, betas, Warm(), replace(settings, steps=args.fit), 0)

@@ -182,7 +182,7 @@ class ImplicitSettings:
     march_steps: int = 24
     """Steps along a ray to find that band."""
     encoding: str = "band"
-    """band | hash: voxels near the body, or hashed everywhere."""
+    """band | hash | planes: voxels near the body, voxels everywhere hashed into a table, or three planes."""
     hash_log2: int = 16
     """Rows of each hashed level, as a power of two."""
     distance_mm: float = 4.0
@@ -276,7 +276,7 @@ class RefineSettings:
     """Second stage, on the finished mesh: texture and vertices under the same guidance."""
 
     steps: int = 12
-    """Optimisation steps; each draws `views` pictures. 0: the mesh stays as the field left it."""
+    """Optimisation steps; each draws `views` pictures. 0: borders are cut, if `crisp` says so, and nothing else."""
     minutes: float = 0.0
     """Stop after about this many minutes, however many steps are left; 0: no limit."""
     views: int = 4

@@ -12,10 +12,11 @@ from avatargen.body.look import base_colors
 from avatargen.body.model import BodyModel
 from avatargen.body.posing import pose_body
 from avatargen.body.skeleton import a_pose
+from avatargen.core.errors import ConfigError
 from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.settings import ImplicitSettings
 from avatargen.implicit.color import Colors, Look, colors_at, features_at, make_look
-from avatargen.implicit.encoding import Pyramid, band_pyramid, hash_pyramid
+from avatargen.implicit.encoding import Pyramid, band_pyramid, hash_pyramid, plane_pyramid
 from avatargen.implicit.relief import paint_relief
 from avatargen.implicit.sdf import BodyField, Volume, body_field, bounded_growth, tap_gradient, tap_points
 from avatargen.implicit.tailor import Outfit
@@ -248,6 +249,13 @@ def _pyramids(body: BodyField, settings: ImplicitSettings) -> tuple[Pyramid, Pyr
             hash_pyramid(body.bounds, shape, size, mirror=settings.mirror),
             hash_pyramid(body.bounds, color, size, mirror=settings.mirror, gains=gains),
         )
+    if settings.encoding == "planes":
+        return (
+            plane_pyramid(body.bounds, shape, mirror=settings.mirror),
+            plane_pyramid(body.bounds, color, mirror=settings.mirror, gains=gains),
+        )
+    if settings.encoding != "band":
+        raise ConfigError(f"implicit.encoding = {settings.encoding!r} is not known\n  Write band, hash or planes.")
 
     def reachable(points: Tensor, spacing: float) -> Tensor:
         # Wherever growth can carry the surface, and the samples around it.

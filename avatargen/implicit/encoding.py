@@ -1,8 +1,9 @@
-"""Learned values in space: pyramids of voxel grids that exist only near a surface, or are hashed into a table.
+"""Learned values in space: pyramids of voxel grids near a surface, of hashed grids, or of three planes.
 
 A pyramid turns points into rows of one table and trilinear weights, for all levels at once; `lookup` sums them. With
 plain sums instead of concatenation the levels act as a preconditioner: coarse cells move whole parts from the first
-step on, fine ones add what differs. The hashed table follows Instant-NGP (arXiv:2201.05989, section 3).
+step on, fine ones add what differs. The hashed table follows Instant-NGP (arXiv:2201.05989, section 3), the planes
+EG3D (arXiv:2112.07945, section 3).
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from torch import Tensor
 
 # Corners of a cell in the order of the weights: x slowest.
 _CORNERS = ((0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 0), (1, 1, 1))
+_PLANES = ((0, 1), (1, 2), (2, 0))
 _PRIMES = (1, 2_654_435_761, 805_459_861)
 _BLOCK = 4
 
@@ -39,20 +41,9 @@ class Level:
     size: int
     """Rows of a hashed level."""
 
-    def _place(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Cells and places in them, [3, n] both: columns of three would cost most of the time."""
-        scaled = points.t().contiguous()
-        if self.mirror:
-            # A rounded |x|: even and smooth, so that the plane of symmetry shows no crease.
-            x = (scaled[:1].square() + (0.5 * self.spacing) ** 2).sqrt()
-            scaled = torch.cat([x, scaled[1:]])
-        scaled = (scaled - self.origin[:, None]) / self.spacing
-        cell = scaled.floor()
-        return cell.int(), scaled - cell
-
     def rows(self, points: Float[Tensor, "n 3"]) -> tuple[Integer[Tensor, "n 8"], Float[Tensor, "n 8"]]:
         """Rows of the table and trilinear weights at points; row 0 (always zero) where the level has nothing."""
-        cell, part = self._place(points)
+        cell, part = _place(self, points)
         both = torch.stack([1.0 - part, part])
         weights = both[:, None, None, 0] * both[None, :, None, 1] * both[None, None, :, 2]
         weights = weights.view(8, -1).t()
@@ -71,26 +62,73 @@ class Level:
         mixed = mixed ^ (corner[..., 1] * _PRIMES[1]) ^ (corner[..., 2] * _PRIMES[2])
         return (mixed % self.size + self.first).int()
 
+    def to(self, device: torch.device | str) -> "Level":
+        """The same level on `device`."""
+
+        def moved(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.to(device)
+
+        return replace(self, origin=self.origin.to(device), cells=moved(self.cells), corners=moved(self.corners))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Planes:
+    """Three grids at right angles whose values add up; beyond their rims the last row repeats."""
+
+    origin: Float[Tensor, " 3"]
+    spacing: float
+    gain: float
+    mirror: bool
+    """Both halves of the body (x and -x) share values."""
+    shape: tuple[int, int, int]
+    """Nodes along each axis."""
+    first: int
+    """First row."""
+
+    def rows(self, points: Float[Tensor, "n 3"]) -> tuple[Integer[Tensor, "n 12"], Float[Tensor, "n 12"]]:
+        """Rows of the table and bilinear weights at points, four for each plane."""
+        cell, part = _place(self, points)
+        last = torch.tensor([[size - 2] for size in self.shape], dtype=torch.int32, device=cell.device)
+        part = torch.where(cell < 0, 0.0, torch.where(cell > last, 1.0, part))
+        cell = torch.minimum(cell.clamp_min(0), last)
+        rows, weights, first = [], [], self.first
+        for one, two in _PLANES:
+            corner = first + cell[one] * self.shape[two] + cell[two]
+            rows += [corner, corner + 1, corner + self.shape[two], corner + self.shape[two] + 1]
+            near = self.gain * (1.0 - part[one])
+            far = self.gain * part[one]
+            weights += [near * (1.0 - part[two]), near * part[two], far * (1.0 - part[two]), far * part[two]]
+            first += self.shape[one] * self.shape[two]
+        return torch.stack(rows).t().contiguous(), torch.stack(weights).t().contiguous()
+
+    def to(self, device: torch.device | str) -> "Planes":
+        """The same planes on `device`."""
+        return replace(self, origin=self.origin.to(device))
+
+
+def _place(level: Level | Planes, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Cells and places in them, [3, n] both: columns of three would cost most of the time."""
+    scaled = points.t().contiguous()
+    if level.mirror:
+        # A rounded |x|: even and smooth, so that the plane of symmetry shows no crease.
+        x = (scaled[:1].square() + (0.5 * level.spacing) ** 2).sqrt()
+        scaled = torch.cat([x, scaled[1:]])
+    scaled = (scaled - level.origin[:, None]) / level.spacing
+    cell = scaled.floor()
+    return cell.int(), scaled - cell
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pyramid:
     """Several levels that share one table; row 0 belongs to nobody and stays zero."""
 
-    levels: tuple[Level, ...]
+    levels: tuple[Level | Planes, ...]
     rows: int
     """Height of the table."""
 
     def to(self, device: torch.device | str) -> "Pyramid":
         """The same pyramid on `device`."""
-
-        def moved(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else tensor.to(device)
-
-        levels = tuple(
-            replace(level, origin=level.origin.to(device), cells=moved(level.cells), corners=moved(level.corners))
-            for level in self.levels
-        )
-        return replace(self, levels=levels)
+        return replace(self, levels=tuple(level.to(device) for level in self.levels))
 
     def encode(self, points: Float[Tensor, "n 3"]) -> tuple[Integer[Tensor, "n k"], Float[Tensor, "n k"]]:
         """Rows and weights of all levels side by side; not differentiable in the points."""
@@ -111,14 +149,14 @@ class Pyramid:
         return torch.cat(parts, dim=1)
 
 
-def _slope_rows(level: Level, points: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+def _slope_rows(level: Level | Planes, points: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    if level.mirror or isinstance(level, Planes):
+        raise ValueError("mirrored pyramids and planes have no exact gradient here; take finite differences")
     rows, _ = level.rows(points)
-    part = level._place(points)[1]
+    part = _place(level, points)[1]
     factors = [torch.stack([1.0 - part[a], part[a]], dim=1) for a in range(3)]
     factors[axis] = torch.tensor([-1.0, 1.0], device=part.device).expand(len(points), 2) / level.spacing
     weights = torch.einsum("ni,nj,nk->nijk", *factors).reshape(-1, 8) * level.gain
-    if level.mirror:
-        raise ValueError("a mirrored pyramid has no exact gradient; take finite differences")
     return rows, weights
 
 
@@ -260,3 +298,25 @@ def hash_pyramid(
         for number, spacing in enumerate(spacings)
     )
     return Pyramid(levels=levels, rows=1 + len(levels) * size)
+
+
+def plane_pyramid(
+    bounds: Float[Tensor, "2 3"],
+    spacings: Sequence[float],
+    *,
+    mirror: bool = False,
+    gains: Sequence[float] | None = None,
+) -> Pyramid:
+    """A pyramid whose levels are three planes each: few rows, but places that share a shadow share values."""
+    low, high = bounds[0].clone(), bounds[1].clone()
+    if mirror:
+        high[0] = torch.maximum(high[0], -low[0])
+        low[0] = 0.0
+    levels, first = [], 1
+    for number, spacing in enumerate(spacings):
+        origin = low - 0.5 * spacing
+        nx, ny, nz = (int(n) for n in ((high - origin) / spacing).ceil().long() + 2)
+        gain = 1.0 if gains is None else gains[number]
+        levels.append(Planes(origin=origin, spacing=spacing, gain=gain, mirror=mirror, shape=(nx, ny, nz), first=first))
+        first += nx * ny + ny * nz + nz * nx
+    return Pyramid(levels=tuple(levels), rows=first)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from avatargen.implicit.encoding import _scatter, band_pyramid, hash_pyramid, lookup
+from avatargen.implicit.encoding import _scatter, band_pyramid, hash_pyramid, lookup, plane_pyramid
 
 BOUNDS = torch.tensor([[-0.4, -0.3, -0.2], [0.5, 0.3, 0.2]])
 
@@ -98,6 +98,31 @@ def test_a_hashed_level_sums_the_rows_that_the_hash_names():
                     share *= float(part[a]) if o else 1.0 - float(part[a])
                 expected += share * table[row]
     torch.testing.assert_close(pyramid(table, point)[0], expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_planes_add_up_to_what_torchs_own_sampling_of_three_pictures_gives(mirror):
+    pyramid = plane_pyramid(BOUNDS, (0.1, 0.03), mirror=mirror, gains=(1.0, 0.5))
+    table = torch.randn(pyramid.rows, 2, generator=torch.Generator().manual_seed(6))
+    points = torch.cat([points_inside(), torch.tensor([[2.0, 0.0, 0.0], [0.1, -3.0, 0.1]])])
+    expected = torch.zeros(len(points), 2)
+    for level in pyramid.levels:
+        low, first = level.origin, level.first
+        place = points.clone()
+        if mirror:
+            place[:, 0] = torch.hypot(place[:, 0], torch.tensor(0.5 * level.spacing))
+        unit = 2.0 * (place - low) / (level.spacing * (torch.tensor(level.shape) - 1)) - 1.0
+        for one, two in ((0, 1), (1, 2), (2, 0)):
+            size = level.shape[one] * level.shape[two]
+            picture = table[first : first + size].T.reshape(1, 2, level.shape[one], level.shape[two])
+            seen = torch.nn.functional.grid_sample(
+                picture, unit[None, None][..., [two, one]], align_corners=True, padding_mode="border"
+            )
+            expected += level.gain * seen[0, :, 0].T
+            first += size
+    torch.testing.assert_close(pyramid(table, points), expected, atol=1e-4, rtol=1e-4)
+    with pytest.raises(ValueError, match="finite differences"):
+        pyramid.gradient(table[:, :1], points)
 
 
 def test_the_gradient_of_a_lookup_equals_autograds_through_plain_indexing():
