@@ -349,7 +349,7 @@ def _avatar(
         return pipeline.finish_mesh(pipeline.sculpt(words, shape, tools, path, pictures), shape, tools)
 
     avatar = stage("avatar", look_inputs, sculpted, path)
-    if tools.settings.refine.steps == 0:
+    if tools.settings.refine.steps == 0 and tools.settings.refine.crisp == 0:
         return avatar
     inputs = (look_inputs, tools.settings.refine)
     again = checkpoint("refine", inputs)

@@ -257,17 +257,18 @@ def refine_avatar(
         key,
         name="refining",
     )
-    return _best(scene, learned)
+    return _best(scene, learned, progress.step)
 
 
 @torch.no_grad()
-def _best(scene: Scene, learned: Learned) -> Refined:
-    """What was learned, if the judge likes it as well as borders that are merely cut; these, if it likes them."""
+def _best(scene: Scene, learned: Learned, steps: int) -> Refined:
+    """What was learned in `steps`, if the judge likes it as well as merely cut borders; these, if it likes them."""
     nothing = copy.deepcopy(learned)
     for value in nothing.parameters():
         value.zero_()
     uncut = replace(scene, settings=replace(scene.settings, crisp=0.0))
-    before, cut, after = _score(uncut, nothing), _score(scene, nothing), _score(scene, learned)
+    before, cut = _score(uncut, nothing), _score(scene, nothing)
+    after = _score(scene, learned) if steps else cut
     if after >= max(cut, before) - _WORSE:
         return _result(scene, learned, before, after)
     if cut >= before - _WORSE:

@@ -13,6 +13,7 @@ TINY = (
     "mesh.hand_mm=7",
     "mesh.faces=12000",
     "mesh.texture_size=256",
+    "refine.crisp=0",
     "motion.codebook_entries=32",
     "motion.shortlist=4",
     "motion.starts=3",

@@ -15,7 +15,7 @@ def test_the_film_changes_no_file_and_a_refinement_takes_the_finished_avatar(fin
     assert set(filmed.files) - set(finished.files) == {"process.mp4"}
     film, plain = (folder / "process.mp4").read_bytes(), filmed.avatar.mesh
 
-    refining = ("refine.steps=2", "refine.views=1", "refine.image_size=64")
+    refining = ("refine.steps=2", "refine.crisp=1", "refine.views=1", "refine.image_size=64")
     refined = make_run(folder, more=("video.process=true", *refining), resume=True)
     assert refined.seconds["avatar"] < 0.5 * filmed.seconds["avatar"]
     assert np.array_equal(refined.avatar.mesh.faces, plain.faces)
