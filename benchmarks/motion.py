@@ -37,6 +37,7 @@ from motiongen.checks import Seen, passes
 from motiongen.dataset import load_dataset
 from motiongen.generate import finish_motion, generate_motion, load_models
 from motiongen.kinematics import positions_from_world, world_rotations
+from motiongen.motion_features import heading, yaw_matrix
 from motiongen.optimize import steady_frames
 from motiongen.physics import floor_penetration, foot_skate_ratio, mean_jerk
 from motiongen.puppet import make_puppet, pictures
@@ -87,6 +88,8 @@ def broken(motion: Motion, usual: torch.Tensor) -> float:
 def inner_joints(motion: Motion, joints: np.ndarray) -> np.ndarray:
     """Joints relative to the pelvis, in the heading of the first frame's root."""
     world = world_rotations(motion.rotations.astype(float))
+    first = torch.from_numpy(world[0, 0])
+    world = yaw_matrix(-heading(first)).numpy() @ world
     places = positions_from_world(world, motion.root_position.astype(float), joints)
     return places - places[:, :1]
 

@@ -23,6 +23,13 @@ def extend(clip: Clip, frames: int) -> Clip:
     return Clip(rotations=whole.rotations[:, :frames], root=whole.root[:, :frames], contacts=whole.contacts[:, :frames])
 
 
+def continued(clip: Clip, period: int) -> Clip:
+    """A clip that repeats after `period` frames, one round longer: its own last round, faded into its end."""
+    begin = clip.root.shape[1] - BLEND - period
+    last = Clip(rotations=clip.rotations[:, begin:], root=clip.root[:, begin:], contacts=clip.contacts[:, begin:])
+    return _joined(clip, _moved(last, clip))
+
+
 def _moved(clip: Clip, before: Clip) -> Clip:
     """The window turned and shifted so that its first frame lies on the frame of `before` where the fade begins."""
     at = before.rotations.shape[1] - BLEND

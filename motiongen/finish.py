@@ -13,8 +13,9 @@ from avatargen.core.settings import MotionSettings
 from avatargen.core.values import Motion
 from motiongen.extend import extend
 from motiongen.importers.retarget import mirror
-from motiongen.liveliness import livelier, retimed
+from motiongen.liveliness import livelier
 from motiongen.loops import in_place, looped, middle_round
+from motiongen.manner import AS_FOUND, Manner, posed, stanced, timed
 from motiongen.motion_features import RATE, Clip, heading, yaw_matrix
 from motiongen.motion_vae import FRAMES, MotionVae
 from motiongen.optimize import full_rotations
@@ -30,42 +31,32 @@ def finish_motion(
     settings: MotionSettings,
     name: str,
     details: Float[Tensor, "60 137"] | None = None,
-    delay: float = 0.0,
-    mirrored: bool = False,
+    manner: Manner = AS_FOUND,
 ) -> Motion:
-    """Decode a latent, `details` added to its rows, and finish it; see `delayed` and `finish_clip`."""
+    """Decode a latent, `details` added to its rows, and finish it; see `finish_clip`."""
     # A loop may take its cycle from anywhere in the window, and a livelier motion needs more of it.
     whole = settings.loop or settings.intensity > 1.0
     frames = FRAMES if whole else min(round(settings.seconds * RATE), FRAMES)
     more = None if details is None else details[None]
-    return finish_clip(delayed(vae.motion(latent[None], frames, more), delay), puppet, settings, name, mirrored)
+    return finish_clip(vae.motion(latent[None], frames, more), puppet, settings, name, manner)
 
 
-def delayed(clip: Clip, delay: float) -> Clip:
-    """The clip with its middle `delay` frames later (earlier if negative), its ends where they were."""
-    frames = clip.root.shape[1]
-    times = torch.arange(frames, dtype=torch.float32)
-    most = 0.25 * frames / torch.pi  # time never runs faster or slower than by a quarter
-    times = times - max(-most, min(most, delay)) * torch.sin(torch.pi * times / (frames - 1))
-    return retimed(clip, times)
-
-
-def finish_clip(clip: Clip, puppet: Puppet, settings: MotionSettings, name: str, mirrored: bool = False) -> Motion:
+def finish_clip(clip: Clip, puppet: Puppet, settings: MotionSettings, name: str, manner: Manner = AS_FOUND) -> Motion:
     """Bring a window to its length, put it on the body's legs, its feet on the floor, and to the frame rate asked for.
 
-    `mirrored` lets left and right change places first, so that feet are locked on the legs that perform it.
+    It is done in the given manner before feet are locked, so that they are on the legs that perform it.
     A looping motion is finished as three rounds, of which the middle one is kept, so that feet are locked across the
     seam as anywhere else.
     """
     frames = round(settings.seconds * RATE)
-    clip = livelier(clip, settings.intensity)
+    clip = livelier(posed(timed(clip, manner), manner), settings.intensity)
     joints = puppet.joints[:24].double().numpy()
     if settings.loop:
         rounds, length = looped(clip, frames)
-        motion = middle_round(stand(_on_legs(rounds, puppet, name, mirrored), joints), length)
+        motion = middle_round(stand(_on_legs(rounds, puppet, name, manner), joints), length)
         motion = resample(motion, settings.fps, loop=True, count=round(settings.seconds * settings.fps))
     else:
-        motion = stand(_on_legs(extend(clip, frames), puppet, name, mirrored), joints)
+        motion = stand(_on_legs(extend(clip, frames), puppet, name, manner), joints)
         motion = resample(motion, settings.fps)
     if settings.in_place:
         motion = in_place(motion, settings.loop)
@@ -76,7 +67,7 @@ def finish_clip(clip: Clip, puppet: Puppet, settings: MotionSettings, name: str,
     )
 
 
-def _on_legs(clip: Clip, puppet: Puppet, name: str, mirrored: bool) -> Motion:
+def _on_legs(clip: Clip, puppet: Puppet, name: str, manner: Manner) -> Motion:
     motion = Motion(
         rotations=full_rotations(clip.rotations[0]).double().numpy(),
         root_position=(clip.root[0] * puppet.pelvis_height).double().numpy(),
@@ -86,7 +77,7 @@ def _on_legs(clip: Clip, puppet: Puppet, name: str, mirrored: bool) -> Motion:
         name=name,
         contacts=clip.contacts[0].double().numpy(),
     )
-    return mirror(motion) if mirrored else motion
+    return stanced(mirror(motion) if manner.mirrored else motion, puppet.joints[:24].double().numpy(), manner)
 
 
 def stand(motion: Motion, joints: Float[np.ndarray, "24 3"]) -> Motion:

@@ -198,8 +198,17 @@ def lock_feet(
     positions = positions_from_world(world, motion.root_position, joints)
     soles = soles_from_world(world, positions, joints)
     offsets = [_corrections(soles[:, side], contacts[:, side] > 0.5, motion.fps, blend) for side in (0, 1)]
-    if not np.any(np.abs(offsets) > 1e-6):
-        return replace(motion, contacts=contacts)
+    motion = replace(motion, contacts=contacts)
+    return move_feet(motion, joints, offsets) if np.any(np.abs(offsets) > 1e-6) else motion
+
+
+def move_feet(motion: Motion, joints: Float[np.ndarray, "24 3"], offsets: Sequence[Float[np.ndarray, "t 3"]]) -> Motion:
+    """The motion with its left and right ankle moved by `offsets` (m), by two-bone IK; the root comes after them.
+
+    Ankle and toes keep their orientation in the world.
+    """
+    world = world_rotations(motion.rotations)
+    positions = positions_from_world(world, motion.root_position, joints)
     targets = [positions[:, JOINT[f"{name}_ankle"]] + offset for name, offset in zip(_SIDES, offsets, strict=True)]
     shift = _reach_shift(positions, targets, joints, motion.fps)
     positions = positions + shift[:, None]
@@ -209,11 +218,9 @@ def lock_feet(
         thigh, shin = two_bone(positions[:, hip], positions[:, knee], positions[:, ankle], target, world[:, hip, :, 0])
         moved[:, hip] = thigh @ world[:, hip]
         moved[:, knee] = shin @ world[:, knee]
-        # Ankle and toes keep their orientation in the world, so a flat sole stays flat.
+        # So a flat sole stays flat.
         moved[:, [ankle, foot]] = world[:, [ankle, foot]]
-    return replace(
-        motion, rotations=local_rotations(moved), root_position=motion.root_position + shift, contacts=contacts
-    )
+    return replace(motion, rotations=local_rotations(moved), root_position=motion.root_position + shift)
 
 
 def _reach_shift(positions: np.ndarray, targets: Sequence[np.ndarray], joints: np.ndarray, fps: float) -> np.ndarray:

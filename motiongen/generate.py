@@ -9,7 +9,7 @@ from torch import Tensor
 
 from avatargen.body.model import BodyModel
 from avatargen.core.errors import ConfigError
-from avatargen.core.files import digest_bytes, load_tensors, save_tensors
+from avatargen.core.files import cache_key, digest_bytes, load_tensors, save_tensors
 from avatargen.core.progress import Reporter, Silent
 from avatargen.core.rng import stream
 from avatargen.core.settings import MotionSettings
@@ -24,10 +24,10 @@ from motiongen.candidates import (
     standard,
     word_scores,
 )
-from motiongen.clips import swap_sides
 from motiongen.codebook import (
     MotionCodebook,
     PoseCodebook,
+    cached,
     key_frames,
     load_motion_codebook,
     load_pose_codebook,
@@ -35,6 +35,7 @@ from motiongen.codebook import (
     recoded,
 )
 from motiongen.finish import finish_clip, finish_motion
+from motiongen.manner import AS_FOUND, draw_manner
 from motiongen.motion_features import Clip
 from motiongen.motion_vae import MotionVae, load_motion_vae
 from motiongen.optimize import Goal, intensity, optimise, window
@@ -45,9 +46,9 @@ from motiongen.puppet import Puppet, make_puppet
 from motiongen.replay import lost_details
 
 _PER_CLIP = 2
-_DELAY = 10.0
 _WORDLESS = 1.5
 _CALLED = 6.0
+_CHANCE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,9 +135,9 @@ def generate_motion(
         found = find_motion(done, guidance, puppet, models, settings, seed, reporter)
         if checkpoint is not None:
             tensors = {"latent": found.latent} | ({} if found.details is None else {"details": found.details})
-            told = {"key": key, "delay": repr(found.delay), "mirrored": str(found.mirrored)}
-            save_tensors(checkpoint, tensors, told)
-    return finish_motion(found.latent, models.vae, puppet, settings, done, found.details, found.delay, found.mirrored)
+            save_tensors(checkpoint, tensors, {"key": key})
+    manner = draw_manner(done, settings.variety, seed) if settings.losses == "ours" else AS_FOUND
+    return finish_motion(found.latent, models.vae, puppet, settings, done, found.details, manner)
 
 
 def _candidates(
@@ -175,10 +176,6 @@ class Found:
     latent: Float[Tensor, " z"]
     details: Float[Tensor, "60 137"] | None = None
     """Added to the decoded rows."""
-    delay: float = 0.0
-    """Frames by which the middle comes later; see `delayed`."""
-    mirrored: bool = False
-    """Whether left and right change places."""
 
 
 def find_motion(
@@ -200,7 +197,7 @@ def find_motion(
         scores = torch.zeros(settings.starts)
     else:
         rows, scores = choose_starts(text, feature, guidance, puppet, models, settings, seed, reporter)
-        starts = _jitter(models.motions.latents[rows], settings.variety, noise)
+        starts = models.motions.latents[rows]
         drawn = _prior_draws(models.motions.latents, settings.prior_starts, noise)
         starts = torch.cat((starts, drawn))[: settings.starts]
         details = lost_details(models.vae, models.motions, rows)
@@ -217,21 +214,8 @@ def find_motion(
     )
     result = optimise(models.vae, starts, goal, guidance, puppet, settings, stream(seed, "motion/optimise"), reporter)
     best = result.best
-    reporter.note(
-        f"motion: {text!r}: picture score {float(result.before[best]):.3f} -> "
-        f"{float(result.after[best]):.3f}, start {best + 1} of {len(starts)}"
-    )
-    if settings.losses == "original":
-        return Found(latent=result.latents[best])
-    delay = settings.variety * _DELAY * (2.0 * torch.rand(1, generator=stream(seed, "motion/timing")) - 1.0)
-    # The guidance looks from one side and mostly likes the same hand; a text that names no side has none.
-    any_side = settings.variety > 0 and swap_sides(text) == text
-    return Found(
-        latent=result.latents[best],
-        details=None if details is None else details[best],
-        delay=float(delay),
-        mirrored=any_side and bool(torch.rand(1, generator=stream(seed, "motion/side")) < 0.5),
-    )
+    reporter.note(f"motion: {text!r}: picture score {float(result.looks[best]):.3f}, start {best + 1} of {len(starts)}")
+    return Found(latent=result.latents[best], details=None if details is None else details[best])
 
 
 def choose_starts(
@@ -258,20 +242,26 @@ def choose_starts(
     wanted = max(1, settings.starts - settings.prior_starts)
     short = rank_motions(scores, motions.clip, max(settings.shortlist, wanted), _PER_CLIP)
     poses = key_frames(models.vae, motions.latents[short], window(settings), 3)
-    seen = picture_features(guidance, puppet, poses.flatten(0, 1), (30.0,), reporter, "starts")
+    key = cache_key(
+        guidance=guidance.name,
+        guidance_version=guidance.version,
+        body=puppet.version,
+        poses=digest_bytes(poses.numpy().tobytes()),
+    )
+
+    def look() -> Tensor:
+        return picture_features(guidance, puppet, poses.flatten(0, 1), (30.0,), reporter, "starts")
+
+    # The same for every seed of a text.
+    seen = cached(key, "starts", look, reporter)
     looks = (seen @ feature.T)[:, 0].unflatten(0, (-1, 3)).max(1).values
     total = scores[short] + settings.image_weight * standard(looks)
-    # Clips of one action score nearly alike; which of them is best is left to the seed.
-    chance = torch.rand(len(total), generator=stream(seed, "motion/choice"))
-    total = total + settings.variety * chance
+    # Clips of one action score nearly alike; which of them is best is left to the seed (Gumbel's distribution makes
+    # the first of a ranking a draw from its softmax).
+    chance = torch.rand(len(total), generator=stream(seed, "motion/choice")).clamp_min(1e-6)
+    total = total - settings.variety * _CHANCE * torch.log(-torch.log(chance))
     order = total.argsort(descending=True)[:wanted]
     return short[order], total[order]
-
-
-def _jitter(latents: Tensor, variety: float, noise: torch.Generator) -> Tensor:
-    """Seeds differ: each start is moved a little way in a random direction."""
-    spread = latents.std(0, unbiased=False) if len(latents) > 1 else torch.ones(latents.shape[1])
-    return latents + 0.4 * variety * spread * torch.randn(latents.shape, generator=noise)
 
 
 def _prior_draws(latents: Tensor, count: int, noise: torch.Generator) -> Tensor:
@@ -314,9 +304,4 @@ def _resumed(checkpoint: Path | None, key: str) -> Found | None:
     tensors, metadata = load_tensors(checkpoint)
     if metadata.get("key") != key or "latent" not in tensors:
         return None
-    return Found(
-        latent=tensors["latent"],
-        details=tensors.get("details"),
-        delay=float(metadata.get("delay", "0")),
-        mirrored=metadata.get("mirrored") == "True",
-    )
+    return Found(latent=tensors["latent"], details=tensors.get("details"))

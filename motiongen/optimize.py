@@ -49,9 +49,8 @@ class Optimised:
 
     latents: Float[Tensor, "s z"]
     scores: Float[Tensor, " s"]
-    before: Float[Tensor, " s"]
-    """Picture scores of the starts, on the same frames and views as `after`."""
-    after: Float[Tensor, " s"]
+    looks: Float[Tensor, " s"]
+    """Picture scores."""
 
     @property
     def best(self) -> int:
@@ -103,14 +102,6 @@ def optimise(
     frames = window(settings)
     latents = starts.clone().requires_grad_()
     optimizer = torch.optim.Adam([latents], lr=settings.latent_rate)
-    frame_rows = steady_frames(frames, settings.score_frames)
-
-    def seen(latents: Tensor) -> Tensor:
-        with torch.no_grad():
-            clip = vae.motion(latents, frames, goal.details)
-        return picture_scores(clip, goal.text, guidance, puppet, frame_rows, settings.score_views)
-
-    before = seen(starts)
     steps, step = SafeSteps(optimizer), 0
     with stage(reporter, "motion", settings.steps):
         while step < settings.steps and not leave(f"motion after {step} of {settings.steps} steps"):
@@ -135,11 +126,13 @@ def optimise(
             reporter.note(f"the loss of step {step + 1} is {loss:.3g}: back to a good state, on at half the rate")
     steps.finish()
     final = latents.detach()
-    after = seen(final)
     with torch.no_grad():
-        spread = before.std(unbiased=False).clamp_min(1e-3)
-        scores = goal.start_scores + settings.image_weight * (after - before.mean()) / spread
-    return Optimised(latents=final, scores=scores, before=before, after=after)
+        clip = vae.motion(final, frames, goal.details)
+    rows = steady_frames(frames, settings.score_frames)
+    looks = picture_scores(clip, goal.text, guidance, puppet, rows, settings.score_views)
+    spread = looks.std(unbiased=False).clamp_min(1e-3)
+    scores = goal.start_scores + settings.image_weight * (looks - looks.mean()) / spread
+    return Optimised(latents=final, scores=scores, looks=looks)
 
 
 def _losses(

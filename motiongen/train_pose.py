@@ -81,6 +81,11 @@ def train_pose_prior(
     plan = Plan(steps=steps, rate=1e-3, warm_up=200, decay=1e-4, check_every=max(1, steps // 40), save_every=1000)
     curve = train(prior, loss, check, plan, seed=seed, checkpoint=checkpoint, reporter=reporter)
     whiten(prior, poses[torch.multinomial(weights, 8192, replacement=True, generator=_fixed(seed))])
+    if reporter is not None:
+        by = [reconstruction_error(prior, held, held_weights, closest=flag) for flag in (False, True)]
+        reporter.note(
+            f"pose prior: held-out error {by[0]:.2f} degrees by the encoder, {by[1]:.2f} by the closest latents"
+        )
     save_weights(prior, out, {"kind": "pose prior", "steps": str(steps), "seed": str(seed)})
     return curve
 
@@ -90,10 +95,16 @@ def _fixed(seed: int) -> torch.Generator:
 
 
 @torch.no_grad()
-def reconstruction_error(prior: PosePrior, poses: Float[Tensor, "n 21 3"], weights: Float[Tensor, " n"]) -> float:
-    """Mean joint error of poses coded and decoded, in degrees; the weights sum to one."""
-    mean, _ = prior.encode_vectors(poses)
-    angle = angle_between(prior.decode(mean), matrix_from_axis_angle(poses)).mean(-1)
+def reconstruction_error(
+    prior: PosePrior, poses: Float[Tensor, "n 21 3"], weights: Float[Tensor, " n"], *, closest: bool = False
+) -> float:
+    """Mean joint error of poses coded and decoded, in degrees; the weights sum to one.
+
+    Coded by the encoder, or as the latents that come closest.
+    """
+    told = matrix_from_axis_angle(poses)
+    latents = prior.closest(told) if closest else prior.encode_vectors(poses)[0]
+    angle = angle_between(prior.decode(latents), told).mean(-1)
     return math.degrees(float((angle * weights).sum()))
 
 

@@ -37,6 +37,19 @@ SMPL_NAMES = {
     },
 }  # fmt: skip
 
+UNREAL_NAMES = {
+    "Hips": "pelvis", "Neck": "neck_01", "Head": "head",
+    "Spine": "spine_01", "Spine1": "spine_02", "Spine2": "spine_03",
+    **{
+        f"{side}{a}": f"{b}_{letter}"
+        for side, letter in (("Left", "l"), ("Right", "r"))
+        for a, b in (
+            ("Shoulder", "clavicle"), ("Arm", "upperarm"), ("ForeArm", "lowerarm"), ("Hand", "hand"),
+            ("UpLeg", "thigh"), ("Leg", "calf"), ("Foot", "foot"), ("ToeBase", "ball"),
+        )
+    },
+}  # fmt: skip
+
 BLENDER_NAMES = {
     "Hips": "hips", "Spine": "spine", "Spine1": "spine.001", "Spine2": "chest", "Neck": "neck", "Head": "head",
     **{

@@ -96,6 +96,17 @@ def test_shared_words_find_the_right_shipped_clips(text, word):
     assert all(any(word in stems(line) for line in book.words[index]) for index in best)
 
 
+def test_words_that_mean_the_same_find_the_same_clips():
+    book = load_motion_codebook()
+
+    def called(text: str) -> set[int]:
+        return set((word_scores(text, book) > 0.999).nonzero()[:, 0].tolist())
+
+    plain = called("punching")
+    assert called("a rendered 3d man is punching") == plain
+    assert len(called("throws a punch") & plain) >= 4
+
+
 def test_windows_of_one_clip_do_not_crowd_out_the_rest():
     scores = torch.tensor([9.0, 8.0, 7.0, 6.0, 5.0])
     clips = torch.tensor([0, 0, 0, 1, 2])

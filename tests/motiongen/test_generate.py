@@ -15,9 +15,10 @@ from motiongen.candidates import word_scores
 from motiongen.cli import main
 from motiongen.codebook import load_motion_codebook
 from motiongen.finish import finish_motion, resample, stand
-from motiongen.generate import find_motion, generate_motion
+from motiongen.generate import generate_motion
 from motiongen.importers.retarget import mirror
 from motiongen.kinematics import positions_from_world, world_rotations
+from motiongen.manner import Manner
 from motiongen.motion_vae import load_motion_vae
 from motiongen.physics import floor_penetration, foot_skate_ratio
 from motiongen.training_stages import run_stage
@@ -76,23 +77,6 @@ def test_a_loop_is_as_long_as_asked(go):
     motion = go(settings=replace(TINY, seconds=1.5, fps=24.0, loop=True, in_place=True))
     assert len(motion.rotations) == 36
     assert float(np.abs(motion.root_position[:, [0, 2]]).max()) < 0.5
-
-
-def test_a_delay_moves_the_middle_and_leaves_the_ends():
-    from motiongen.finish import delayed
-    from motiongen.motion_features import Clip
-
-    frames = 61
-    root = torch.arange(frames, dtype=torch.float32)[None, :, None].expand(1, frames, 3)
-    clip = Clip(rotations=torch.eye(3).expand(1, frames, 22, 3, 3), root=root, contacts=torch.zeros(1, frames, 2))
-    for delay in (4.0, -3.0, 100.0):
-        times = delayed(clip, delay).root[0, :, 0]
-        most = 0.25 * frames / np.pi
-        assert float(times[0]) == 0.0
-        assert float(times[-1]) == pytest.approx(60.0, abs=1e-4)
-        assert float(times[30]) == pytest.approx(30.0 - min(most, delay), abs=0.02)
-        assert float(times.diff().min()) > 0.7
-    torch.testing.assert_close(delayed(clip, 0.0).root, clip.root)
 
 
 def test_without_variety_seeds_start_alike_and_with_it_they_part(go, puppet):
@@ -199,7 +183,9 @@ def test_a_mirrored_motion_is_the_mirror_image(puppet):
     row = int((book.clip == int(word_scores("punch with the right fist", book).argmax())).nonzero()[0])
     joints = puppet.joints.double().numpy()
     plain, image = (
-        finish_motion(book.latents[row], load_motion_vae(), puppet, MotionSettings(), "x", mirrored=mirrored)
+        finish_motion(
+            book.latents[row], load_motion_vae(), puppet, MotionSettings(), "x", manner=Manner(mirrored=mirrored)
+        )
         for mirrored in (False, True)
     )
     told, found = (
@@ -207,16 +193,6 @@ def test_a_mirrored_motion_is_the_mirror_image(puppet):
         for m in (mirror(plain), image)
     )
     assert float(np.abs(told - found).max()) < 0.03  # the body's own left and right differ by millimetres
-
-
-def test_a_side_is_left_to_the_seed_unless_the_text_names_one(models, guidance, puppet):
-    quick = replace(TINY, steps=0, starts=1, prior_starts=0, shortlist=1, guidance_every=0)
-
-    def sides(text: str) -> set[bool]:
-        return {find_motion(text, guidance, puppet, models, quick, seed, Silent()).mirrored for seed in range(3, 6)}
-
-    assert sides("wave") == {True, False}
-    assert sides("wave with the left hand") == {False}
 
 
 def test_a_shipped_punch_still_punches_after_the_vae(puppet):
@@ -254,6 +230,22 @@ def test_a_users_mistake_is_one_message_and_code_two(given, capsys):
     told = capsys.readouterr()
     assert told.err.startswith("motiongen: ")
     assert "Traceback" not in told.err
+
+
+def test_every_flag_reaches_the_motion(go, monkeypatch, tmp_path):
+    made, seen = go(settings=replace(TINY, steps=0)), []
+
+    def generate(text, body, guidance, settings, seed, reporter, models):
+        seen.append((text, settings, seed))
+        return made
+
+    monkeypatch.setattr("motiongen.generate.generate_motion", generate)
+    flags = ["--seconds", "3", "--fps", "24", "--loop", "--in-place", "--intensity", "1.5", "--seed", "5", "--quiet"]
+    assert main(["walking", "waving", *flags, "--out", str(tmp_path / "moves.npz")]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["moves_walking.npz", "moves_waving.npz"]
+    assert [(text, seed) for text, _, seed in seen] == [("walking", 5), ("waving", 5)]
+    told = seen[0][1]
+    assert (told.seconds, told.fps, told.loop, told.in_place, told.intensity) == (3.0, 24.0, True, True, 1.5)
 
 
 def test_the_command_starts_without_torch():

@@ -8,7 +8,16 @@ from avatargen.core.rng import stream
 from avatargen.core.settings import MotionSettings
 from motiongen.candidates import Candidates, prompt_feature
 from motiongen.motion_features import JOINTS, Clip, standard_offsets
-from motiongen.optimize import Goal, full_rotations, intensity, optimise, physical_terms, pose_terms, steady_frames
+from motiongen.optimize import (
+    Goal,
+    full_rotations,
+    intensity,
+    optimise,
+    physical_terms,
+    picture_scores,
+    pose_terms,
+    steady_frames,
+)
 from motiongen.puppet import pictures
 
 QUIET = MotionSettings(
@@ -111,7 +120,10 @@ def test_the_fake_guidances_score_goes_up(models, guidance, puppet):
     text = prompt_feature(guidance, "squatting")
     goal = goal_of(models, starts, text)
     result = optimise(models.vae, starts, goal, guidance, puppet, settings, stream(0, "t"), Silent())
-    assert float((result.after - result.before).mean()) > 0.01
+    before = picture_scores(
+        models.vae.motion(starts), text, guidance, puppet, steady_frames(60, settings.score_frames), 1
+    )
+    assert float((result.looks - before).mean()) > 0.01
 
 
 def test_nothing_moves_without_losses_and_the_prior_keeps_latents_near_their_start(run, models):

@@ -5,7 +5,7 @@ import torch
 
 from avatargen.core.errors import BrokenFileError, MissingAssetError
 from avatargen.core.files import save_tensors
-from avatargen.core.rotations import angle_between, matrix_from_axis_angle
+from avatargen.core.rotations import angle_between, axis_angle_from_matrix, matrix_from_axis_angle
 from motiongen.pose_prior import PosePrior, build_pose_prior, full_pose, load_open_prior, load_vposer, pose_loss
 from motiongen.train_pose import layered, reconstruction_error, whiten
 
@@ -120,6 +120,10 @@ def test_the_closest_latent_of_a_decoded_pose_decodes_to_that_pose():
     found = angle_between(prior.decode(prior.closest(poses)), poses).mean()
     assert math.degrees(float(found)) < 0.6 * math.degrees(float(guessed))
     torch.testing.assert_close(prior.closest(poses, steps=0), prior.encode(poses)[0])
+    vectors, evenly = axis_angle_from_matrix(poses), torch.full((50,), 1 / 50)
+    assert math.isclose(
+        reconstruction_error(prior, vectors, evenly, closest=True), math.degrees(float(found)), rel_tol=0.05
+    )
 
 
 def lightning_file(prior: PosePrior, path) -> None:

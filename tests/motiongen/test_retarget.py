@@ -13,7 +13,7 @@ from motiongen.importers.bone_names import guess_bone_map
 from motiongen.importers.bvh import parse_bvh
 from motiongen.importers.retarget import mirror, resample, retarget_bvh
 from motiongen.kinematics import JOINT, REFERENCE_JOINTS, joint_positions, matrix_from_rotvec, rotvec_from_matrix
-from tests.motiongen.skeletons import BLENDER_NAMES, MIXAMO, SMPL_NAMES, turn, write
+from tests.motiongen.skeletons import BLENDER_NAMES, MIXAMO, SMPL_NAMES, UNREAL_NAMES, turn, write
 
 POSE = {
     "Hips": turn(1, 30) @ turn(0, 10),
@@ -79,6 +79,7 @@ FILES = {
     "a T-pose in metres": {},
     "Mixamo's prefix and centimetres": {"unit": 100.0, "names": {n: f"mixamorig:{n}" for n, _, _ in MIXAMO}},
     "SMPL's names": {"names": SMPL_NAMES},
+    "Unreal's names and centimetres": {"names": UNREAL_NAMES, "unit": 100.0},
     "Blender's names and millimetres": {"names": BLENDER_NAMES, "unit": 1000.0},
     "odd units": {"unit": 17.7},
     "Z up": {"world": turn(0, 90)},
