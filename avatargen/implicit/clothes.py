@@ -8,6 +8,8 @@ from avatargen.implicit.worn import Piece
 
 CLOTH = 0.010
 """Half the thickness of what hangs free, metres: marching cubes must not lose it."""
+_TUCK, _SINK = 0.07, 0.035
+"""Above its edge cloth goes on this far, metres, and sinks this deep into what it hangs from: no step is seen."""
 
 
 def waist_and_hem(figure: Figure, length: float) -> tuple[float, float]:
@@ -36,12 +38,14 @@ def skirt(points: Points, figure: Figure, piece: Piece) -> Values:
     wide, deep = wide * np.maximum.accumulate(tight), deep * np.maximum.accumulate(tight)
     x, y, z = points.T
     a, b, c = (np.interp(-y, -heights, values) for values in (wide, deep, middle))
+    sunk = _SINK * ramp(y, waist - 0.5 * _TUCK, waist + _TUCK)
+    a, b = a - sunk, b - sunk
     share = np.clip((waist - y) / (waist - hem), 0.0, 1.0)
     turn = np.arctan2(x / a, (z - c) / b)
     folds = 1.0 + (0.012 + 0.16 * piece.flare) * ramp(share, 0.15, 1.0) * np.cos(11 * turn + 2.0 * np.sin(3 * turn))
     bell = ellipse(x, z - c, a * folds, b * folds) * 0.9
     hollow = meet(bell + 2.2 * CLOTH, y - (hem + 0.25 * (waist - hem)))
-    return cut(meet(bell, hem - y, y - waist), hollow)
+    return cut(meet(bell, hem - y, y - waist - _TUCK), hollow)
 
 
 def sleeves(points: Points, figure: Figure, piece: Piece) -> Values:  # noqa: ARG001  one signature for all pieces
@@ -57,7 +61,7 @@ def sleeves(points: Points, figure: Figure, piece: Piece) -> Values:  # noqa: AR
         share = np.clip(at / reach, -0.4, 1.0)
         # The opening hangs: wider below the arm than above.
         hang = 1.0 + 0.9 * ramp(share, 0.2, 1.0) * np.clip(-away[:, 1] / (np.linalg.norm(away, axis=1) + 1e-6), 0, 1)
-        radius = (0.052 + 0.030 * np.clip(share, 0, 1)) * hang
+        radius = (0.052 + 0.030 * np.clip(share, 0, 1)) * hang - _SINK * (1.0 - ramp(share, -0.25, 0.1))
         tube = (np.linalg.norm(away, axis=1) - radius) * 0.75
         inside = meet(tube + 1.4 * CLOTH, -(at - 0.55 * reach))
         solids.append(cut(meet(tube, at - 0.97 * reach, -at - 0.25 * reach), inside))

@@ -113,6 +113,20 @@ def test_a_robe_holds_the_legs_and_ends_above_the_feet(wizard):
     assert float(robe(vertices_of(wizard, "left_foot", "right_foot")).min()) > -0.01
 
 
+def test_a_skirt_grows_out_of_the_waist_without_a_step(field):
+    dressed = worn(field, "a bald woman in a red dress")
+    waist = float(dressed.joints[SMPL_JOINTS.index("spine1"), 1])
+    heights = torch.arange(waist - 0.06, waist + 0.10, 0.002)
+    around = torch.arange(0.0, 2 * np.pi, 0.4)
+    reach = torch.arange(0.26, 0.01, -0.001)
+    way = torch.stack([around.sin(), torch.zeros_like(around), around.cos()], dim=-1)
+    axis = torch.tensor([0.0, 1.0, 0.0]) * heights[:, None] + dressed.joints[0] * torch.tensor([1.0, 0.0, 1.0])
+    points = axis[:, None, None] + reach[:, None] * way[:, None]
+    inside = dressed.sdf(points.reshape(-1, 3)).view(points.shape[:-1]) < 0
+    outline = reach[inside.int().argmax(2)]
+    assert float(outline.diff(dim=0).abs().max()) < 0.005
+
+
 @pytest.mark.parametrize(
     "text",
     ["a man in a " + hat for hat in ("pointed hat", "top hat", "cowboy hat", "helmet", "crown", "beret", "turban")]
