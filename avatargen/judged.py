@@ -30,6 +30,8 @@ from avatargen.guidance.clip import MODELS, weights_on_disk
 from avatargen.guidance.load import load_guidance
 from avatargen.guidance.model import Guidance
 
+LOOKS = ("textured", "textureless")
+
 
 def evaluate_runs(
     runs: Sequence[str | Path],
@@ -71,7 +73,10 @@ def evaluate_runs(
             reports.append(full_report(run, body, models, distractors))
             told.step()
     if not any("other" in report["judges"] for report in reports):
-        told.note("no model that did not guide is here; avatargen models fetch clip:ViT-B/32, or --judge NAME")
+        told.note(
+            "no text-image model that did not guide is here (avatargen models fetch clip:ViT-B/32, or --judge NAME); "
+            "only measured colors give a second opinion"
+        )
     record = {
         "avatargen": VERSION,
         "machine": here.machine(),
@@ -88,11 +93,13 @@ def evaluate_runs(
 
 
 def summary(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Over all runs: R-precision of each judge, share of parts with their color, and how many files are sound."""
+    """Over all runs: how often each judge puts the own text first, parts with their color, how many files are sound."""
     found: dict[str, Any] = {"runs": len(reports)}
-    for role in ("guiding", "other"):
-        for look in ("textured", "textureless"):
-            ranks = [r["judges"][role][look]["rank"] for r in reports if role in r["judges"]]
+    others = sorted({r["judges"]["other"]["model"] for r in reports if "other" in r["judges"]})
+    found["model_that_did_not_guide"] = ", ".join(others) or "none at hand"
+    for role in ("guiding", "other", "measured"):
+        for look in LOOKS:
+            ranks = [r["judges"][role][look]["rank"] for r in reports if look in r["judges"].get(role, {})]
             if ranks:
                 found[f"{role}_{look}_r_precision"] = round(sum(rank == 1 for rank in ranks) / len(ranks), 3)
     parts = [part for r in reports for part in r["part_colors"] or []]
@@ -133,10 +140,9 @@ def _other_judge(guided: str, asked: str | None) -> str | None:
 def page(record: dict[str, Any], runs: Sequence[Finished]) -> str:
     """The report as one HTML file that needs nothing besides."""
     table = "".join(f"<tr><td>{_words(k)}<td>{escape(str(v))}" for k, v in record["summary"].items())
-    table += "".join(
-        f"<tr><td>joint distance between seeds of {escape(row['texts'])}<td>{row['joint_distance']} m"
-        for row in record["diversity"]
-    )
+    for row in record["diversity"]:
+        between = _flat({name: row[name] for name in ("joint_distance", "look_distance", "beta_distance")})
+        table += f"<tr><td>between seeds of {escape(row['texts'])}<td>{between}"
     cards = "\n".join(_card(report, run) for report, run in zip(record["runs"], runs, strict=True))
     return _PAGE.format(summary=table, cards=cards, version=escape(record["avatargen"]))
 
@@ -145,17 +151,18 @@ def _card(report: dict[str, Any], run: Finished) -> str:
     texts = ", ".join(f"{k}: {v}" for k, v in report["texts"].items() if v)
     rows = []
     for role, verdict in report["judges"].items():
-        for look in ("textured", "textureless"):
+        for look in (look for look in LOOKS if look in verdict):
             v = verdict[look]
             rows.append((f"{role} {verdict['model']}, {look}", f"score {v['score']}, rank {v['rank']} of {v['among']}"))
     share = part_color_share(report)
     if share is not None:
         wrong = [f"{p['part']} {p['got']} for {p['asked']}" for p in report["part_colors"] if not p["right"]]
         rows.append(("parts with their color", f"{share:.0%}" + (f" (wrong: {'; '.join(wrong)})" if wrong else "")))
-    for name in ("mesh", "texels_per_cm", "rig", "validator", "motion", "seconds"):
+    for name in ("mesh", "texels_per_cm", "rig", "validator", "motion", "seconds", "peak_memory_mb_after", "versions"):
         if report[name]:
             rows.append((name, _flat(report[name])))
-    rows.append(("peak memory", f"{report['peak_memory_mb']} MB"))
+    rows.append(("GPU memory", f"{report['gpu_memory_mb']} MB" if report["gpu_memory_mb"] else "no GPU was used"))
+    rows.append(("seed, quality", f"{report['seed']}, {report['quality']}"))
     body = "".join(f"<tr><td>{_words(k)}<td>{escape(str(v))}" for k, v in rows)
     picture = _picture(run.folder / "preview.png")
     return f"<section><h2>{escape(texts)}</h2>{picture}<table>{body}</table></section>"

@@ -3,7 +3,9 @@
 Nothing here looks at a picture through a model: colors are read off the texture, and parts off the body underneath.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -49,7 +51,7 @@ class PartColor:
 
 def nearest_basic(rgb: Float[np.ndarray, "3"]) -> str:
     """The basic color nearest in CIE Lab to an sRGB color in 0..1."""
-    return list(BASIC)[int(_distance(rgb, np.array(list(BASIC.values())) / 255.0).argmin())]
+    return list(BASIC)[int(color_distance(rgb, np.array(list(BASIC.values())) / 255.0).argmin())]
 
 
 def part_colors(
@@ -61,22 +63,35 @@ def part_colors(
     in Lab (beige is as near to white as to brown). Patterns of several colors are not judged, nor is what hangs free of
     the body, which (with `outfit`) does not count among what the text asks of the body either.
     """
-    tight = tight_text(text) if outfit else text
-    asked = {slot: paint[0][0] for slot, (paint, _) in read(tight).colors.items() if len(paint) == 1}
+    asked = asked_colors(text, outfit)
     if body.parts is None or not asked:
         return []
-    slots = _slots_of(avatar.mesh, shape, body)
-    colors, area = face_colors(avatar.mesh), face_areas(avatar.mesh)
     found = []
+    for slot, mean in slot_colors(avatar.mesh, shape, body).items():
+        if slot not in asked:
+            continue
+        name, got = nearest_basic(asked[slot]), nearest_basic(mean)
+        right = name == got or float(color_distance(mean, asked[slot][None])[0]) < _NEAR
+        found.append(PartColor(part=slot, asked=name, got=got, right=right))
+    return found
+
+
+@cache
+def asked_colors(text: str, outfit: bool = True) -> Mapping[str, Float[np.ndarray, "3"]]:
+    """Judged slot -> the one sRGB color in 0..1 that `text` gives it; with `outfit` not what hangs free."""
+    colors = read(tight_text(text) if outfit else text).colors
+    one = {slot: paint[0][0] for slot, (paint, _) in colors.items() if len(paint) == 1}
+    return {slot: np.array(one[slot], dtype=np.float64) / 255.0 for slot in _JUDGED if slot in one}
+
+
+def slot_colors(mesh: Mesh, shape: Shape, body: BodyModel) -> dict[str, Float[np.ndarray, "3"]]:
+    """Mean sRGB in 0..1, by area, of what lies on each judged slot of a body that names its parts."""
+    slots, colors, area = _slots_of(mesh, shape, body), face_colors(mesh), face_areas(mesh)
+    found = {}
     for slot in _JUDGED:
         there = slots == SLOTS.index(slot)
-        if slot not in asked or not there.any():
-            continue
-        mean = np.average(colors[there], axis=0, weights=area[there])
-        wanted = np.array(asked[slot], dtype=np.float64) / 255.0
-        name, got = nearest_basic(wanted), nearest_basic(mean)
-        right = name == got or float(_distance(mean, wanted[None])[0]) < _NEAR
-        found.append(PartColor(part=slot, asked=name, got=got, right=right))
+        if there.any():
+            found[slot] = np.average(colors[there], axis=0, weights=area[there])
     return found
 
 
@@ -108,6 +123,7 @@ def _slots_of(mesh: Mesh, shape: Shape, body: BodyModel) -> Integer[np.ndarray, 
     return np.where(found.distance < _TIGHT, face_slots(body)[found.face], -1)
 
 
-def _distance(rgb: np.ndarray, table: np.ndarray) -> np.ndarray:
+def color_distance(rgb: Float[np.ndarray, "3"], table: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
+    """In CIE Lab, of one sRGB color in 0..1 to each of `table`."""
     lab = lab_from_srgb(torch.from_numpy(np.concatenate([np.asarray(rgb)[None], table]))).numpy()
     return np.linalg.norm(lab[1:] - lab[0], axis=1)

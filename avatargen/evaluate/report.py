@@ -1,5 +1,6 @@
 """One run's figures: in short for every run.json, in full for `avatargen evaluate`."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -14,7 +15,7 @@ from avatargen.core.finished import Finished
 from avatargen.core.values import Motion, RiggedMesh, Shape
 from avatargen.evaluate.colors import PartColor, part_colors
 from avatargen.evaluate.integrity import mesh_report, texel_density
-from avatargen.evaluate.judge import judge
+from avatargen.evaluate.judge import judge, judge_colors, look_distance
 from avatargen.evaluate.moving import motion_report, pairwise_distance
 from avatargen.evaluate.rig import stretch_report, weight_report
 from avatargen.evaluate.validator import validator_report
@@ -36,6 +37,7 @@ def short_report(
     """
     return {
         "mesh": mesh_report(avatar.mesh, crossings=False),
+        "texels_per_cm": texel_density(avatar),
         "rig": weight_report(avatar),
         "part_colors": _colors(part_colors(text, avatar, shape, body, outfit=outfit)) if text else None,
         "motion": motion_report(motion, avatar) if motion is not None else None,
@@ -50,7 +52,7 @@ def full_report(
     Args:
         run: from `avatargen.core.finished.read_finished`.
         body: the one the run was made with.
-        models: judges by role, e.g. "guiding" and "other".
+        models: judges by role, e.g. "guiding" and "other"; the measured colors always judge, too, as "measured".
         distractors: texts among which the judges look for the run's own; the shipped characters if empty.
     """
     avatar, record = run.avatar, run.record
@@ -66,6 +68,9 @@ def full_report(
                 look: asdict(judge(avatar, text, others, model, textured=look == "textured"))
                 for look in ("textured", "textureless")
             }
+    measured = judge_colors(avatar, text, others, run.shape, body, outfit=outfit) if text else None
+    if measured is not None:
+        verdicts["measured"] = {"model": "measured colors", "textured": asdict(measured)}
     return {
         "run": run.folder.name,
         "texts": record["texts"],
@@ -89,16 +94,30 @@ def full_report(
 
 
 def diversity(runs: Sequence[Finished]) -> list[dict[str, Any]]:
-    """For each set of texts that several runs share: how far their motions are apart, in metres per joint."""
+    """For each set of texts that several runs share, mean distances between two of them, None where there are no two.
+
+    `joint_distance`: of the motions, metres a joint; `look_distance`: of the pictures, 0..1 a color channel where a
+    figure is; `beta_distance`: of the coarse bodies, root mean square in standard deviations a component.
+    """
     groups: dict[str, list[Finished]] = {}
     for run in runs:
         groups.setdefault("; ".join(f"{k}: {v}" for k, v in sorted(run.record["texts"].items()) if v), []).append(run)
     found = []
     for texts, same in groups.items():
+        if len(same) < 2:
+            continue
         moving = [(animated(r.motion, r.avatar), r.avatar) for r in same if r.motion is not None]
-        if len(moving) > 1:
-            distance = pairwise_distance([m for m, _ in moving], [a for _, a in moving])
-            found.append({"texts": texts, "seeds": [r.record.get("seed") for r in same], "joint_distance": distance})
+        betas = [np.asarray(r.shape.betas, dtype=np.float64) for r in same]
+        gaps = [float(np.sqrt(((one - two) ** 2).mean())) for one, two in itertools.combinations(betas, 2)]
+        found.append(
+            {
+                "texts": texts,
+                "seeds": [r.record.get("seed") for r in same],
+                "joint_distance": pairwise_distance([m for m, _ in moving], [a for _, a in moving]),
+                "look_distance": look_distance([r.avatar for r in same]),
+                "beta_distance": round(float(np.mean(gaps)), 4),
+            }
+        )
     return found
 
 

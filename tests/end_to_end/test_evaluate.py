@@ -30,9 +30,14 @@ def test_evaluate_writes_a_page_and_figures(finished, tmp_path, capsys):
     assert run["validator"].get("errors", 0) == run["validator"].get("warnings", 0) == 0
     # Voxels of 7 mm are as wide as the gaps between fingers: at this size a few faces there run through each other.
     assert run["mesh"]["crossing_faces"] < 0.003 * run["mesh"]["faces"]
-    assert report["diversity"] == [{"texts": "appearance: Saitama; motion: punching; shape: tall", "seeds": [0, 0],
-                                    "joint_distance": 0.0}]  # fmt: skip
+    distances = {"joint_distance": 0.0, "look_distance": 0.0, "beta_distance": 0.0}
+    texts = "appearance: Saitama; motion: punching; shape: tall"
+    assert report["diversity"] == [{"texts": texts, "seeds": [0, 0]} | distances]
+    assert 1 <= run["judges"]["measured"]["textured"]["rank"] <= run["judges"]["measured"]["textured"]["among"]
+    assert report["summary"]["model_that_did_not_guide"] == "none at hand"
     page = (tmp_path / "evaluation.html").read_text()
+    assert "no GPU was used" in page
+    assert f"export {record['peak_memory_mb_after']['export']}" in page
     assert page.count("data:image/jpeg;base64,") == 2
     assert "http" not in page  # it loads nothing
 

@@ -12,7 +12,7 @@ from avatargen.core.values import Mesh, Motion, RiggedMesh, Shape, Skeleton
 from avatargen.evaluate.colors import BASIC, face_colors, nearest_basic, part_colors
 from avatargen.evaluate.crossings import crossing_faces
 from avatargen.evaluate.integrity import mesh_report, texel_density
-from avatargen.evaluate.judge import judge
+from avatargen.evaluate.judge import judge, judge_colors, look_distance
 from avatargen.evaluate.moving import motion_report, pairwise_distance
 from avatargen.evaluate.rig import stretch_report, weight_report
 from avatargen.guidance.embedded.slots import SLOT_ID
@@ -192,3 +192,28 @@ def test_the_judge_ranks_the_text_among_others(painted):
     assert (verdict.rank, verdict.among, verdict.confused_with) == (1.0, 3, "green")
     assert judge(painted, "red", ["white"], _ByMeanColor()).rank == 2.0
     assert judge(painted, "blue", ["violet"], _ByMeanColor()).rank == 1.5  # says the same to this judge
+
+
+def test_measured_colors_pick_the_text_that_is_true_of_most(painted):
+    body = load_open_body()
+    shape = Shape(betas=np.zeros(body.num_betas, dtype=np.float32), body="open")
+    true, less = "a person in a red shirt and blue trousers", "a person in blue trousers"
+    wrong = "a person in a blue shirt and red trousers"
+    # The back and the arms are grey, so the shirt is half true, and naming it costs.
+    grey = "a person in grey gloves and blue trousers"
+    assert judge_colors(painted, less, [wrong, "a person"], shape, body).rank == 1
+    assert judge_colors(painted, wrong, [less, grey, true], shape, body).rank == 4
+    most = judge_colors(painted, grey, [less, wrong], shape, body)
+    assert (most.rank, most.among, most.confused_with) == (1.0, 3, less)
+    assert 0.7 < most.score < 0.8  # of hands, pelvis, thighs and shins the pelvis is grey
+    assert judge_colors(painted, less, [grey], shape, body).confused_with == grey
+    assert judge_colors(painted, "a person", [less], shape, body) is None
+
+
+def test_pictures_of_one_avatar_are_alike_and_of_two_colors_are_not(painted):
+    pale = replace(painted, mesh=replace(painted.mesh, vertex_colors=np.ones_like(painted.mesh.vertex_colors)))
+    assert look_distance([painted, painted], 48) == 0.0
+    apart = look_distance([painted, pale], 48)
+    assert apart == look_distance([pale, painted], 48)
+    assert look_distance([painted, painted, pale], 48) == pytest.approx(2 / 3 * apart, abs=1e-4)
+    assert apart > 0.15
