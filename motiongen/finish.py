@@ -13,7 +13,7 @@ from avatargen.core.settings import MotionSettings
 from avatargen.core.values import Motion
 from motiongen.extend import extend
 from motiongen.importers.retarget import mirror
-from motiongen.liveliness import livelier
+from motiongen.liveliness import livelier, unsnapped
 from motiongen.loops import in_place, looped, middle_round
 from motiongen.manner import AS_FOUND, Manner, posed, stanced, timed
 from motiongen.motion_features import RATE, Clip, heading, yaw_matrix
@@ -49,7 +49,7 @@ def finish_clip(clip: Clip, puppet: Puppet, settings: MotionSettings, name: str,
     seam as anywhere else.
     """
     frames = round(settings.seconds * RATE)
-    clip = livelier(posed(timed(clip, manner), manner), settings.intensity)
+    clip = unsnapped(livelier(posed(timed(clip, manner), manner), settings.intensity))
     joints = puppet.joints[:24].double().numpy()
     if settings.loop:
         rounds, length = looped(clip, frames)

@@ -256,10 +256,10 @@ def choose_starts(
     seen = cached(key, "starts", look, reporter)
     looks = (seen @ feature.T)[:, 0].unflatten(0, (-1, 3)).max(1).values
     total = scores[short] + settings.image_weight * standard(looks)
-    # Clips of one action score nearly alike; which of them is best is left to the seed (Gumbel's distribution makes
-    # the first of a ranking a draw from its softmax).
-    chance = torch.rand(len(total), generator=stream(seed, "motion/choice")).clamp_min(1e-6)
-    total = total - settings.variety * _CHANCE * torch.log(-torch.log(chance))
+    # Clips of one action score nearly alike; which of them is best is left to the seed, which of its windows is not
+    # (Gumbel's distribution makes the first of a ranking a draw from its softmax).
+    chance = torch.rand(len(motions.words), generator=stream(seed, "motion/choice")).clamp_min(1e-6)
+    total = total - settings.variety * _CHANCE * torch.log(-torch.log(chance))[motions.clip[short]]
     order = total.argsort(descending=True)[:wanted]
     return short[order], total[order]
 

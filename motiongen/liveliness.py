@@ -1,10 +1,13 @@
 """The same motion calmer or livelier: joints swing less or farther about their mean, and sooner or later."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from avatargen.core.rotations import (
+    angle_between,
     axis_angle_from_matrix,
     matrix_from_6d,
     matrix_from_axis_angle,
@@ -14,6 +17,7 @@ from motiongen.motion_features import Clip
 
 _WIDEST = (0.6, 1.25)
 """Bounds of how much farther joints may swing; tempo does the rest."""
+_SNAP = math.radians(60.0)
 
 
 def livelier(clip: Clip, factor: float) -> Clip:
@@ -53,3 +57,19 @@ def retimed(clip: Clip, times: Float[Tensor, " n"]) -> Clip:
 
     rotations = matrix_from_6d(sixd_from_matrix(at(clip.rotations)))
     return Clip(rotations=rotations, root=at(clip.root), contacts=at(clip.contacts))
+
+
+def unsnapped(clip: Clip) -> Clip:
+    """No joint but the root turns by more than 60 degrees a frame: what does is spread over the frames beside it."""
+    rotations = clip.rotations
+    for _ in range(12):
+        snaps = (angle_between(rotations[:, 1:, 1:], rotations[:, :-1, 1:]) > _SNAP).float().transpose(1, 2)
+        if not bool(snaps.any()):
+            break
+        near = torch.nn.functional.max_pool1d(torch.nn.functional.pad(snaps, (2, 2)), 4, 1).transpose(1, 2)
+        body = sixd_from_matrix(rotations[:, :, 1:])
+        ends = torch.cat((body[:, :1], body, body[:, -1:]), dim=1)
+        mean = (ends[:, :-2] + 2.0 * body + ends[:, 2:]) / 4.0
+        body = matrix_from_6d(body + near[..., None] * (mean - body))
+        rotations = torch.cat((rotations[:, :, :1], body), dim=2)
+    return Clip(rotations=rotations, root=clip.root, contacts=clip.contacts)

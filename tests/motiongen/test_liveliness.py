@@ -1,8 +1,10 @@
+import math
+
 import pytest
 import torch
 
-from avatargen.core.rotations import matrix_from_axis_angle
-from motiongen.liveliness import livelier
+from avatargen.core.rotations import angle_between, matrix_from_axis_angle
+from motiongen.liveliness import livelier, unsnapped
 from motiongen.motion_features import JOINTS, Clip, standard_offsets
 from motiongen.optimize import intensity
 
@@ -31,3 +33,17 @@ def test_as_it_is_is_as_it_was_and_swings_stay_bounded():
     wild = livelier(clip, 4.0)
     turned = torch.acos(((wild.rotations[0, :, 16].diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2).clamp(-1, 1))
     assert float(turned.max()) < 0.2 * 1.26 + 0.01
+
+
+def test_a_joint_that_snaps_takes_some_frames_for_it_and_all_else_is_left_alone():
+    clip = swinging()
+    angle = torch.zeros(60, 3)
+    angle[30:, 0] = 1.9
+    snapping = clip.rotations.clone()
+    snapping[0, :, 20] = matrix_from_axis_angle(angle)
+    made = unsnapped(Clip(rotations=snapping, root=clip.root, contacts=clip.contacts)).rotations
+    assert math.degrees(float(angle_between(made[0, 1:, 20], made[0, :-1, 20]).max())) <= 60.0
+    torch.testing.assert_close(made[0, [10, 50], 20], snapping[0, [10, 50], 20])
+    others = [joint for joint in range(JOINTS) if joint != 20]
+    torch.testing.assert_close(made[:, :, others], clip.rotations[:, :, others])
+    assert torch.equal(unsnapped(clip).rotations, clip.rotations)
