@@ -47,7 +47,8 @@ CLAY = 0.8
 """Brightness of the figure in pictures without color."""
 _MODES = {"on": "all", "grey": "grey", "off": "none"}
 _FACE, _FACE_HOLD = frozenset({"face", "lips", "eye", "brow"}), 20.0
-_GREY_PACE = 0.3
+_GREY_PACE, _GREY_STEPS = 0.3, 100
+"""Grey pictures' share of the shape's rate, and in how many steps they have said what they know."""
 _GREY_VIEWS = ("body", "body")
 """No more of them than there are other pictures."""
 # Usual length of a change of features: shorter changes are damped instead of blown up (see direction_loss).
@@ -269,11 +270,20 @@ def _optimizer(scene: Scene) -> torch.optim.Adam:
 
 def _set_rates(scene: Scene, progress: Progress, share: float) -> None:
     settings = scene.settings
-    # Build is a matter of a centimetre or two; hair and cloth, which all pictures show, of more.
-    shape_rate = settings.shape_rate * (_GREY_PACE if scene.mode == "grey" else 1.0)
+    shape_rate = settings.shape_rate * (_grey_pace(settings) if scene.mode == "grey" else 1.0)
     rates = (shape_rate, settings.color_rate, 0.1 * settings.color_rate, 0.01)
     for group, rate in zip(progress.optimizer.param_groups, rates, strict=True):
         group["lr"] = rate * eased(share) * progress.rate
+
+
+def _grey_pace(settings: ImplicitSettings) -> float:
+    """Build is a matter of a centimetre or two; hair and cloth, which all pictures show, of more.
+
+    Adam's steps are as long when little is left to say, so many of them would pile up into lumps: more steps are
+    smaller, reach as far in all, and the noise of single views averages out. With a budget of minutes nobody knows how
+    many there will be.
+    """
+    return _GREY_PACE * (1.0 if settings.minutes > 0 else min(1.0, _GREY_STEPS / max(1, settings.steps)))
 
 
 def eased(share: float) -> float:

@@ -63,6 +63,16 @@ def told():
     return Recorder()
 
 
+def test_more_steps_of_grey_pictures_reach_no_farther():
+    def way(steps, **budget):
+        settings = ImplicitSettings(steps=steps, **budget)
+        return sum(fit._grey_pace(settings) * fit.eased(step / steps) for step in range(steps))
+
+    assert way(600) == pytest.approx(way(100), rel=0.02)
+    assert way(50) == pytest.approx(0.5 * way(100), rel=0.05)
+    assert way(600, minutes=5.0) > 5 * way(600)
+
+
 @pytest.fixture(scope="module")
 def straight(told):
     return run(reporter=told).state()
