@@ -253,14 +253,13 @@ HEAD = """# Gallery
 
 Twenty-four characters by the default command, nothing left out and nothing made twice:
 
-    avatargen batch benchmarks/gallery.csv --out gallery
-    avatargen evaluate gallery/*/ --out gallery-evaluation
-    python benchmarks/gallery.py gallery --evaluation gallery-evaluation/evaluation.json
+    avatargen batch benchmarks/gallery.csv --out outputs/gallery
 
-How they were chosen (`chosen` in `benchmarks/gallery.py`, before any was made): every third of our thirty descriptions,
-every sixteenth of the 144 names in the gallery of AvatarCLIP, and five that are likely to fail: two celebrities whom
-our list of names does not describe, a body that is no human's, a tool in a hand, a garment without a pattern. Shapes
-and motions go at even steps through their lists; shapes that name a sex are left out.
+(`make gallery` also measures them and writes this page.) How they were chosen (`chosen` in `benchmarks/gallery.py`,
+before any was made): every third of our thirty descriptions, every sixteenth of the 144 names in the gallery of
+AvatarCLIP, and five that are likely to fail: two celebrities whom our list of names does not describe, a body that is
+no human's, a tool in a hand, a garment without a pattern. Shapes and motions go at even steps through their lists;
+shapes that name a sex are left out.
 """
 COLUMNS = (
     "| | appearance | time | peak memory | score | ranks | colors | motion | validator | seen |\n"

@@ -133,6 +133,8 @@ def main() -> None:
             "speckle": float(speckle.mean()),
             "CPU seconds per fit": (time.process_time() - start) / len(outfits),
         }
+        # The baseline is the first row: everything as it is.
+        rows[name]["x first"] = rows[name]["CPU seconds per fit"] / next(iter(rows.values()))["CPU seconds per fit"]
         print(f"{name:28}" + "  ".join(f"{key} {value:.3f}" for key, value in rows[name].items()), flush=True)
         save_sheet(sheets, args.out / "guidance_ablation.png", len(outfits))
         outcome = {"guidance": guidance.name, "version": guidance.version, "prompts": [o[0] for o in outfits]}

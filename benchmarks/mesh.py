@@ -5,18 +5,21 @@ Usage: python benchmarks/mesh.py [RUN ...] [--stride 3] [--json out.json] [--pic
 The motion set are motiongen's procedural actions. Without runs the open body itself is measured. Bars: no triangle's
 area grows more than ten times (over the T-pose); weights carried to a copy with three times the triangles and back
 differ by at most 0.02. Slivers below a square millimetre are counted, but told apart. `--pictures` draws the ten most
-extreme poses of the set.
+extreme poses of the set. Also what a surface costs: the body's distance field marched near the body, against dense
+marching cubes (every point of the box, then scikit-image), at the same `--voxel`.
 """
 
 import argparse
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from record import save
+from record import save, told
+from skimage.measure import marching_cubes
 
 from avatargen.body.open_body import load_open_body
 from avatargen.body.posing import pose_body
@@ -24,9 +27,12 @@ from avatargen.body.rigged import pose_rigged
 from avatargen.body.skeleton import a_pose
 from avatargen.core.files import load_tensors
 from avatargen.core.runs import unpack_rigged
+from avatargen.core.settings import ImplicitSettings
 from avatargen.core.values import Mesh, RiggedMesh, Skeleton
 from avatargen.export.video import draw_frame, figure_of
+from avatargen.implicit.avatar import build_field
 from avatargen.mesh.clean import face_areas
+from avatargen.mesh.extract import axis_lines, extract_surface
 from avatargen.mesh.rig import rig_to_body
 from avatargen.render.cameras import orbit
 from avatargen.render.studio import fitting_distance
@@ -97,6 +103,30 @@ def weights_there_and_back():
     return float(np.abs(back.weights - body.weights.numpy()).max())
 
 
+def extraction(spacing):
+    """Processor seconds of the surface, ours and dense, and how many faces each has."""
+    body = load_open_body()
+    field = build_field(body, torch.zeros(body.num_betas), ImplicitSettings())
+    surface, bounds = field.body.surface, field.bounds.numpy().astype(np.float64)
+    near = Mesh(vertices=surface.vertices.numpy(), faces=surface.faces.numpy())
+    start = time.process_time()
+    ours = extract_surface(field.sdf, bounds, spacing, near)
+    middle = time.process_time()
+    lines = [axis_lines(bounds[0, axis], bounds[1, axis], spacing, []) for axis in range(3)]
+    points = torch.from_numpy(np.stack(np.meshgrid(*lines, indexing="ij"), -1).reshape(-1, 3).astype(np.float32))
+    with torch.no_grad():
+        values = torch.cat([field.sdf(part) for part in points.split(1 << 18)]).numpy()
+    dense = marching_cubes(values.reshape([len(line) for line in lines]), level=0.0)
+    end = time.process_time()
+    return {
+        "baseline": "dense marching cubes",
+        "seconds": {"ours": middle - start, "dense": end - middle},
+        "ratio": (middle - start) / (end - middle),
+        "faces": {"ours": len(ours.faces), "dense": len(dense[1])},
+        "points": len(points),
+    }
+
+
 def extremes(avatar, rotations, count=10):
     """The poses that stretch the surface most, no two within a second of each other."""
     rest = face_areas(avatar.mesh)
@@ -130,6 +160,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="*", type=Path)
     parser.add_argument("--stride", type=int, default=3)
+    parser.add_argument("--voxel", type=float, default=8.0, help="millimetres, of the surface that is timed; 0: not")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--pictures", type=Path)
     args = parser.parse_args()
@@ -140,6 +171,12 @@ def main():
     carried = weights_there_and_back()
     print(f"weights to a three times finer copy and back: differ by at most {carried:.4f} (bar 0.02)")
     record = {"weights_there_and_back": carried, "poses": len(rotations), "avatars": {}}
+    if args.voxel > 0:
+        record["extraction"] = found = extraction(args.voxel / 1000)
+        print(
+            f"surface at {args.voxel:g} mm: {found['seconds']['ours']:.2f} s, dense {found['seconds']['dense']:.2f} s, "
+            f"ratio {found['ratio']:.2f}; faces {found['faces']['ours']} and {found['faces']['dense']}; {told()}"
+        )
     avatars = {run.name: avatar_of(run) for run in args.runs} or {"open body": body_avatar()}
     for name, avatar in avatars.items():
         worst, which = growth(avatar, rotations)

@@ -47,10 +47,7 @@ def save(path: Path | None, figures: Mapping[str, Any], arguments: Namespace) ->
     """Write `figures` as JSON with where they come from; nothing where no path was given."""
     if path is None:
         return
-    asked = {
-        name: value if isinstance(value, int | float | bool | str | list | None) else str(value)
-        for name, value in vars(arguments).items()
-    }
+    asked = json.loads(json.dumps(vars(arguments), default=str))  # paths as words, in lists too
     report = {
         "commit": commit(),
         "machine": machine() | {"load": round(os.getloadavg()[0], 1)},
