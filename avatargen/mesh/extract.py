@@ -186,7 +186,7 @@ def _signed_or_zero(
     near: Bool[np.ndarray, " k"],
 ) -> Float[np.ndarray, " k"]:
     away, size = _evaluate(sdf, centers(asked)), radius.reshape(-1)[asked]
-    # The learned part may bend the distance; half a radius and a cell more leave room for that.
+    # The learned part may bend the distance; twice the radius leaves room for that.
     busy = near & (np.abs(away) < 2.0 * size)
     return np.where(busy, 0.0, np.where(away < 0.0, -size, size)).astype(np.float32)
 
