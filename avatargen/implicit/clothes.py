@@ -38,7 +38,7 @@ def skirt(points: Points, figure: Figure, piece: Piece) -> Values:
     wide, deep = wide * np.maximum.accumulate(tight), deep * np.maximum.accumulate(tight)
     x, y, z = points.T
     a, b, c = (np.interp(-y, -heights, values) for values in (wide, deep, middle))
-    sunk = _SINK * ramp(y, waist - 0.5 * _TUCK, waist + _TUCK)
+    sunk = _SINK * ramp(y, waist - 1.5 * _TUCK, waist + _TUCK)
     a, b = a - sunk, b - sunk
     share = np.clip((waist - y) / (waist - hem), 0.0, 1.0)
     turn = np.arctan2(x / a, (z - c) / b)
