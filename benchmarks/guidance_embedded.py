@@ -26,12 +26,14 @@ from avatargen.guidance.clip_model import VisionTransformer
 from avatargen.guidance.embedded.model import load_embedded
 from avatargen.guidance.embedded.slots import SLOTS
 from avatargen.guidance.losses import similarity_loss, unit
+from avatargen.guidance.model import fit_above_usual
 from avatargen.render.cameras import orbit, stack_cameras
 from avatargen.render.picture import render_mesh
 from avatargen.render.raster import mesh_edges
 from avatargen.render.shading import random_light
 from avatargen.shape.query import mannequin, query_vertices, render_query
 from avatargen.training.motions import central_frames, clips_of, read_motions
+from avatargen.training.pose_words import joints_of
 from avatargen.training.slot_labels import face_slots
 from avatargen.training.traits import traits_of
 
@@ -192,11 +194,15 @@ def retrieval_and_binding(studio: Studio, guidance, count: int, seed: int) -> di
         images.append(one_view(studio, studio.dressed(wear), draws))
     with torch.no_grad():
         seen = guidance.encode_image(torch.cat(images))
-        scores = seen @ guidance.encode_text(captions).T
-        wrong = (seen * guidance.encode_text(swapped)).sum(1)
+        words, others = guidance.encode_text(captions), guidance.encode_text(swapped)
+        plain, scores = seen @ words.T, fit_above_usual(guidance, seen, words)
+        wrong = fit_above_usual(guidance, seen, others).diagonal()
     right = scores.diagonal()
     return {
         "outfit retrieval top-1 of 100": float((scores.argmax(1) == torch.arange(count)).float().mean()),
+        "outfit retrieval top-1 of 100, by the cosine alone": float(
+            (plain.argmax(1) == torch.arange(count)).float().mean()
+        ),
         "colors swapped: right caption wins": float((right > wrong).float().mean()),
     }
 
@@ -264,12 +270,39 @@ def poses(studio: Studio, guidance, motions: Path, seed: int, actions: int = 50)
             for _ in range(3):
                 clip = int(generator.choice(clips))
                 frame = data.axis_angle[int(generator.choice(central_frames(data, clip)))]
-                scores = pose_feature(studio, guidance, frame, draws) @ text.T
+                scores = fit_above_usual(guidance, pose_feature(studio, guidance, frame, draws)[None], text)[0]
                 rank = int((scores > scores[labels.index(label)]).sum())
                 first, fifth, total = first + (rank == 0), fifth + (rank < 5), total + 1
         out[f"pose of {len(labels)} actions, {split} clips, top-1"] = first / total
         out[f"pose of {len(labels)} actions, {split} clips, top-5"] = fifth / total
-    return out
+    return out | telling_poses(studio, guidance, data, generator, draws, actions)
+
+
+def telling_poses(studio: Studio, guidance, data, generator, draws, actions: int) -> dict[str, float]:
+    """The same for one label of each verb, in the frame of a clip that is farthest from the usual pose."""
+    rows: dict[str, list[int]] = {}
+    for clip in clips_of(data, "train"):
+        rows.setdefault(data.phrases[clip][0], []).append(clip)
+    verbs: dict[str, str] = {}
+    for label in sorted(rows, key=lambda label: (-len(rows[label]), label)):
+        verbs.setdefault(label.split()[0].strip(","), label)
+    labels = sorted(verbs.values())
+    generator.shuffle(labels)
+    labels = labels[:actions]
+    text = guidance.encode_text(labels)
+    joints = joints_of(data)
+    usual = joints.mean(0)
+    right = []
+    for index, label in enumerate(labels):
+        for clip in generator.choice(rows[label], min(3, len(rows[label])), replace=False):
+            frames = central_frames(data, int(clip))
+            frame = frames[int((joints[frames] - usual).norm(dim=-1).mean(1).argmax())]
+            feature = pose_feature(studio, guidance, data.axis_angle[int(frame)], draws)
+            scores = fit_above_usual(guidance, feature[None], text)[0]
+            right.append(int((scores > scores[index]).sum()))
+    ranks = np.array(right)
+    told = f"pose of {len(labels)} verbs, most telling frame"
+    return {f"{told}, top-1": float((ranks == 0).mean()), f"{told}, top-5": float((ranks < 5).mean())}
 
 
 def opposites(studio: Studio, guidance, motions: Path, seed: int, count: int = 60) -> dict[str, float]:
@@ -284,7 +317,7 @@ def opposites(studio: Studio, guidance, motions: Path, seed: int, count: int = 6
         for _ in range(count):
             clip = int(generator.choice(clips))
             frame = data.axis_angle[int(generator.choice(central_frames(data, clip)))]
-            scores = pose_feature(studio, guidance, frame, draws) @ text.T
+            scores = fit_above_usual(guidance, pose_feature(studio, guidance, frame, draws)[None], text)[0]
             right[said] += int(int(scores.argmax()) == index)
     shirts = guidance.encode_text(["a person in a red shirt", "a person in a blue shirt"])
     told = 0

@@ -46,3 +46,17 @@ def encode_prompt(guidance: Guidance, images: Float[Tensor, "b 3 h w"]) -> Float
     """Features of pictures that stand for texts; a model may leave out of them what no text for a view would say."""
     own = getattr(guidance, "encode_prompt", None)
     return guidance.encode_image(images) if own is None else own(images)
+
+
+@torch.no_grad()
+def fit_above_usual(
+    guidance: Guidance, pictures: Float[Tensor, "n d"], words: Float[Tensor, "m d"]
+) -> Float[Tensor, "n m"]:
+    """How much better features of pictures fit features of texts than an average picture does.
+
+    The cosine, less that of the mean picture where the model knows it (`usual`): for comparing texts with each other.
+    A text of dull colors is near to every picture, as a word that is common is near to every page. For one text it
+    makes no difference, and none to any gradient.
+    """
+    usual = getattr(guidance, "usual", None)
+    return (pictures if usual is None else pictures - usual) @ words.T

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as distributed
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.nn.functional import cross_entropy, smooth_l1_loss
 
@@ -38,8 +38,11 @@ from avatargen.training.pictures import Batch, Source
 from avatargen.training.pose_words import train_pose_words
 from avatargen.training.queries import make_queries
 from avatargen.training.ship import add_network, load_joint_reader, load_pose_words, save_pose_words, ship
+from avatargen.training.usual import add_usual
 
 _RARE = ("eyes", "lips", "beard", "belt", "belly", "shirt_front", "neck", "back", "pelvis", "ankles", "hands")
+_VIEWS = 2
+"""Sides from which a pose is rendered, as `make_pose_buffers` has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +65,7 @@ class Plan:
     """Decay of the moving average of the weights, which is what ships."""
     joint_steps: int = 1500
     """Of the second look at joints, after the tower."""
-    word_steps: int = 4500
+    word_steps: int = 6000
     save_seconds: float = 90.0
 
 
@@ -149,6 +152,8 @@ def train_guidance(
         {"trained minutes": f"{plan.minutes:g}"},
     )
     _open_words(plan, sources, out, path, resume, reporter)
+    source = _source(plan, motions, out, "usual")
+    add_usual(path, source, _pose_rows(source, len(clips_of(read_motions(motions), "train")), plan))
     reporter.note(f"wrote {path}")
     return path
 
@@ -171,12 +176,15 @@ def _pose_words(
     data = read_motions(motions)
     clips = clips_of(data, "train")
     source = _source(plan, motions, out, "read")
-    poses = len(clips) * plan.frames_per_clip
-    views = 2
-    rows = np.arange(poses * views) + source.count - poses * views  # the pose buffers come last, clip by clip
-    read = read_joints(tower, reader, source, rows)
-    clip = np.repeat(np.arange(len(clips)), plan.frames_per_clip * views)
+    read = read_joints(tower, reader, source, _pose_rows(source, len(clips), plan))
+    clip = np.repeat(np.arange(len(clips)), plan.frames_per_clip * _VIEWS)
     return train_pose_words(data, clips, plan.seed, plan.word_steps, reporter=reporter, read=(read, clip))
+
+
+def _pose_rows(source: Source, clips: int, plan: Plan) -> Integer[np.ndarray, " n"]:
+    """Buffers of the poses: they come last, clip by clip."""
+    count = clips * plan.frames_per_clip * _VIEWS
+    return np.arange(count) + source.count - count
 
 
 def train_tower(

@@ -22,7 +22,9 @@ from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector, enco
 from avatargen.training.gbuffers import canonical_joints
 from avatargen.training.motions import MotionSet, central_frames
 
-TEMPERATURE = 0.07
+TEMPERATURE = 0.05
+_JITTER = 0.02
+"""Metres; joints that were read off pictures get half of it on top of their own errors."""
 _PREFIXES = ("", "", "", "a person ", "someone ", "a man ", "a woman ", "a person who is ")
 _IRREGULAR = {
     "lie": "lying",
@@ -68,15 +70,16 @@ def train_pose_words(
     motions: MotionSet,
     clips: Sequence[int],
     seed: int = 0,
-    steps: int = 3000,
+    steps: int = 6000,
     batch: int = 256,
     reporter: Reporter | None = None,
     read: tuple[Tensor, np.ndarray] | None = None,
 ) -> tuple[ActionWords, PoseVector]:
     """The two networks, trained on `clips`.
 
-    `read` holds joints [n, 23, 3] as the image tower read them off pictures, and which of `clips` [n] each is from:
-    half of every batch is taken from them, so that poses are known by what the tower makes of them.
+    Every label is drawn equally often, however many clips it has. `read` holds joints [n, 23, 3] as the image tower
+    read them off pictures, and which of `clips` [n] each is from: half of every batch is taken from them, so that
+    poses are known by what the tower makes of them.
     """
     reporter = reporter or Silent()
     generator = numpy_stream(seed, "pose-words")
@@ -84,6 +87,8 @@ def train_pose_words(
     joints = joints_of(motions)
     frames = [central_frames(motions, c) for c in clips]
     texts = [phrases_with_synonyms(motions.phrases[c]) for c in clips]
+    labels = [motions.phrases[c][0] for c in clips]
+    same = [np.flatnonzero([label == other for other in labels]) for label in dict.fromkeys(labels)]
     # Two clips mean the same where they share a phrase; then neither is a wrong answer to the other.
     shared = np.array([[bool(set(a) & set(b)) for b in texts] for a in texts], dtype=np.float32)
     words, pose = ActionWords(), PoseVector()
@@ -94,12 +99,12 @@ def train_pose_words(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps + 1)
     with stage(reporter, "pose words", steps):
         for _ in range(steps):
-            chosen = generator.integers(0, len(clips), batch)
+            chosen = np.array([generator.choice(same[label]) for label in generator.integers(0, len(same), batch)])
             rows = np.array([generator.choice(frames[c]) for c in chosen])
             said = [_vary(generator, texts[c]) for c in chosen]
             seen = joints[rows] + _error(noise, batch)
             if read is not None:
-                chosen, said, seen = _with_read(generator, read, texts, chosen, said, seen)
+                seen = _with_read(generator, noise, read, chosen, seen)
             logits = pose(seen) @ words(encode_pieces(said)).T / TEMPERATURE
             target = torch.from_numpy(shared[np.ix_(chosen, chosen)])
             loss = -_agreement(logits, target) - _agreement(logits.T, target)
@@ -113,18 +118,18 @@ def train_pose_words(
 
 def _with_read(
     generator: np.random.Generator,
+    noise: torch.Generator,
     read: tuple[Tensor, np.ndarray],
-    texts: list[list[str]],
     chosen: np.ndarray,
-    said: list[str],
     seen: Tensor,
-) -> tuple[np.ndarray, list[str], Tensor]:
-    """The batch with its first half replaced by joints that were read off pictures."""
+) -> Tensor:
+    """`seen`, its first half replaced by joints of the same clips that were read off pictures."""
     half = len(chosen) // 2
-    rows = generator.integers(0, len(read[0]), half)
-    clips = read[1][rows]
-    said = [_vary(generator, texts[c]) for c in clips] + said[half:]
-    return np.concatenate([clips, chosen[half:]]), said, torch.cat([read[0][rows], seen[half:]])
+    first = np.searchsorted(read[1], chosen[:half])
+    count = np.searchsorted(read[1], chosen[:half], side="right") - first
+    rows = first + (generator.random(half) * count).astype(int)
+    taken = read[0][rows]
+    return torch.cat([taken + 0.5 * _JITTER * torch.randn(taken.shape, generator=noise), seen[half:]])
 
 
 def _agreement(logits: Tensor, target: Tensor) -> Tensor:
@@ -133,8 +138,8 @@ def _agreement(logits: Tensor, target: Tensor) -> Tensor:
 
 def _error(noise: torch.Generator, count: int) -> Float[Tensor, "b 23 3"]:
     """Jitter of each joint, a turn of the whole, and a lean, as the image tower errs."""
-    jitter = 0.03 * torch.randn(count, 23, 3, generator=noise)
-    return jitter + 0.02 * torch.randn(count, 1, 3, generator=noise)
+    jitter = _JITTER * torch.randn(count, 23, 3, generator=noise)
+    return jitter + 0.7 * _JITTER * torch.randn(count, 1, 3, generator=noise)
 
 
 def _vary(generator: np.random.Generator, phrases: Sequence[str]) -> str:

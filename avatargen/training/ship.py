@@ -54,9 +54,13 @@ def ship(
 
 def add_network(path: Path, prefix: str, network: nn.Module) -> Path:
     """Put one more network into the file, or in the place of the one of that prefix; all others stay as they are."""
+    return add_tensors(path, prefix, {prefix + k: v for k, v in network.state_dict().items()})
+
+
+def add_tensors(path: Path, prefix: str, more: Mapping[str, Tensor]) -> Path:
+    """Put tensors into the file in the place of all whose names begin with `prefix`."""
     tensors, notes = load_tensors(path)
     others = {k: v for k, v in tensors.items() if not k.startswith(prefix)}
-    more = {prefix + k: v for k, v in network.state_dict().items()}
     return save_tensors(path, others | _halved(more), notes)
 
 

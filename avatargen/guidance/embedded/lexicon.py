@@ -437,6 +437,15 @@ happy confuse scare afraid tired bored juggle bowl bat hike trudge plod wander p
 ACTION_WORDS: frozenset[str] = frozenset(_ACTIONS.split())
 """Stems (see `reader.stem`) of words that say what someone does."""
 
+_DEEDS = """
+awaken back be bow call catch clean close come cover cross cut disagree do drum embrace feel fire flick fold freeze
+gather give glide groove gulp have hide keep load loose lower lurk make perform plead plop ponder practice practise
+put puzzle quiver race reel reject rejoice say scrub search show signal slump soar split stroll strum study take tense
+use wheel wield wonder work write
+"""
+DEEDS: frozenset[str] = frozenset(_DEEDS.split())
+"""Verbs that say what someone does only where a text begins with them, or right after the one who does it."""
+
 ACTION_SYNONYMS: Mapping[str, str] = MappingProxyType(
     {
         "boxing": "punch",

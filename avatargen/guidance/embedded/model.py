@@ -81,8 +81,11 @@ class EmbeddedGuidance:
         version: str,
         device: torch.device | str = "cpu",
         unknown: Lookup | None = None,
+        usual: Tensor | None = None,
     ) -> None:
         self.version = version
+        self.usual = None if usual is None else usual.float().to(device)
+        """Features of an average picture (`avatargen.guidance.model.fit_above_usual`)."""
         self.unknown = unknown
         """Finds entries of the lexicon for words outside it; None: they are ignored."""
         self._device = torch.device(device)
@@ -171,7 +174,7 @@ def _from_file(path: Path, device: torch.device | str) -> EmbeddedGuidance:
             f"  Install the package again, or train anew."
         ) from error
     version = f"{digest_file(path)}-{_code_version()}"
-    return EmbeddedGuidance(tower, joints, words, pose, version, device, unknown)
+    return EmbeddedGuidance(tower, joints, words, pose, version, device, unknown, tensors.get("usual"))
 
 
 @lru_cache(maxsize=1)

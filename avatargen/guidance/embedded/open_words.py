@@ -15,6 +15,7 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from avatargen.core.files import digest_bytes
 from avatargen.guidance.embedded import lexicon
 from avatargen.guidance.embedded.reader import entries, stem
 
@@ -112,9 +113,14 @@ def meaning(name: str, kind: str) -> tuple[str, str]:
 
 
 class Lookup:
-    """Finds the lexicon's entry for a word that is not in it; one with the same weights answers the same for ever."""
+    """Finds the lexicon's entry for a word that is not in it.
+
+    Two with the same weights are equal, so that what has been read with one is known to the other, and a cache of
+    readings does not keep one for each time that the weights were loaded.
+    """
 
     def __init__(self, network: OpenWords) -> None:
+        self._digest = digest_bytes(b"".join(v.numpy().tobytes() for v in network.state_dict().values()))
         self._network = network.eval().requires_grad_(False)
         known = all_entries()
         self._names = list(known)
@@ -129,6 +135,12 @@ class Lookup:
         """Kind and name of the entry that `word` in `role` is to be read as; None: to be ignored."""
         kind, name, chance = self.best(word, role)
         return (kind, name) if name and chance >= THRESHOLD else None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Lookup) and other._digest == self._digest
+
+    def __hash__(self) -> int:
+        return hash(self._digest)
 
     def best(self, word: str, role: str) -> tuple[str, str, float]:
         """The likeliest kind and entry, and the chance of any in this role; empty where `word` is never looked up."""

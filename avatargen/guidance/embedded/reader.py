@@ -179,7 +179,21 @@ def _placed(words: Sequence[str]) -> list[tuple[range, _Token]]:
 
 
 _THINGS = frozenset({"garment", "part", "being", "outfit", "special", "hair_color"})
-_OWN = frozenset((*lexicon.STRENGTHS, *_PATTERNS, "long", "sleeveless", "untextured", "textureless", "clay"))
+_WAYS = frozenset(
+    (
+        "forward",
+        "forwards",
+        "backward",
+        "backwards",
+        "sideways",
+        "sideward",
+        "upward",
+        "upwards",
+        "downward",
+        "downwards",
+    )
+)
+_OWN = frozenset((*lexicon.STRENGTHS, *_PATTERNS, *_WAYS, "long", "sleeveless", "untextured", "textureless", "clay"))
 """Words without an entry that the reader understands all the same."""
 
 
@@ -341,7 +355,9 @@ def _paint(colors: Sequence[Rgb]) -> Paint:
 def read(text: str, unknown: Unknown | None = None) -> Reading:
     """What `text` names; words outside the lexicon are what `unknown` says, or ignored."""
     tidy = clean(text)
-    tokens = _tokens(tidy, unknown)
+    # Who begins with a verb speaks of a deed: unknown things in it are no clothes ("gather magic").
+    strange = None if _verb_first(tidy) else unknown
+    tokens = _tokens(_who(tidy), strange)
     layer = _Layer()
     _dress(tokens, layer, 1.0, 100.0)
     colors = {slot: (paint, firmness) for slot, (paint, firmness, _) in layer.slot_paint.items() if firmness > 0}
@@ -357,7 +373,13 @@ def read(text: str, unknown: Unknown | None = None) -> Reading:
         return Reading(colors=colors)
     acts = _acts(tidy)
     said = "" if acts or unknown is None else _action_text(tidy, unknown)
-    return Reading(colors=colors, traits=_traits(tidy, unknown), action=acts or bool(said), action_text=said)
+    return Reading(colors=colors, traits=_traits(tidy, strange), action=acts or bool(said), action_text=said)
+
+
+def _who(text: str) -> str:
+    """`text` without whom someone only acts like: nobody who walks like a zombie wears its rags."""
+    before, *after = re.split(r" (?:like|as) ", text, maxsplit=1)
+    return before if after and _acts(before) else text
 
 
 def _dress(tokens: Sequence[_Token], layer: _Layer, firmness: float, priority: float) -> None:  # noqa: C901  one case a kind
@@ -531,7 +553,9 @@ def _build(words: Sequence[str], unknown: Unknown | None = None) -> list[tuple[i
             if not entry and length == 1 and unknown and at in open_:
                 entry = _unknown_build(words, at, unknown)
             if entry and at + length <= len(words):
-                if not _describes_a_thing(words, at + length, phrase, unknown):
+                if not (
+                    _describes_a_thing(words, at + length, phrase, unknown) or _describes_a_deed(words, at, at + length)
+                ):
                     found.append((at, phrase, entry))
                 at += length
                 break
@@ -588,12 +612,30 @@ def _describes_a_thing(words: Sequence[str], after: int, phrase: str, unknown: U
     return False
 
 
+def _describes_a_deed(words: Sequence[str], at: int, after: int) -> bool:
+    """Whether a size word is a verb or stands behind one, and before nobody: "squat down", "land low"."""
+    somebody = after < len(words) and (words[after] in _GENDERED or words[after] in _PERSON)
+    if somebody:
+        return False
+    return _acts(" ".join(words[:at])) if at else after < len(words) and _verb_first(words[0])
+
+
+def _verb_first(text: str) -> bool:
+    first = _SUBJECT.sub("", text).partition(" ")[0]
+    return stem(first) in _DEED_STEMS or (stem(first) in _ACTION_STEMS and first not in _NO_ACTIONS)
+
+
 def _acts(text: str) -> bool:
-    if re.search(r"\bg[eo]t(?:s|ting)? up\b", text):
+    if re.search(r"\bg[eo]t(?:s|ting)? up\b", text) or _verb_first(text):
         return True
     return any(stem(word) in _ACTION_STEMS and word not in _NO_ACTIONS for word in _words(text))
 
 
+_SUBJECT = re.compile(
+    r"^(?:an? |the )?(?:rendered 3d )?(?:person|man|woman|someone|somebody|figure|character|he|she|they)?"
+    r"(?: who)?(?: is)?(?: |$)"
+)
+_DEED_STEMS = frozenset(stem(word) for word in lexicon.DEEDS)
 _SOMEONE = frozenset(("person", "someone", "somebody", "he", "she", "they", "who"))
 
 

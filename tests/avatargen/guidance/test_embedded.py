@@ -18,7 +18,7 @@ from avatargen.guidance.embedded.model import EmbeddedGuidance, load_embedded
 from avatargen.guidance.embedded.reader import build_words, read, stem
 from avatargen.guidance.embedded.slots import SLOTS, TRAITS
 from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector, encode_pieces
-from avatargen.guidance.model import Guidance
+from avatargen.guidance.model import Guidance, fit_above_usual
 from avatargen.render.cameras import orbit
 from avatargen.render.picture import render_mesh
 from avatargen.shape.query import mannequin, query_vertices, render_query
@@ -137,6 +137,30 @@ class TestReader:
     )
     def test_actions_are_noticed(self, text: str):
         assert read(text).action
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("dash forward", "cast a spell forward with the right hand", "walk around like a zombie", "say yes"),
+            *(
+                "stagger back from a heavy hit",
+                "a person is crossing the arms",
+                "jump, land low and shake the left fist",
+            ),
+            *("gather magic and throw it forward", "practise karate", "shamble about as a zombie", "squat down"),
+        ],
+    )
+    def test_a_deed_has_neither_clothes_nor_build(self, shipped: EmbeddedGuidance, text: str):
+        reading = read(text, shipped.unknown)
+        assert reading.action
+        assert not reading.colors
+        assert not any(reading.traits.values())
+
+    def test_who_does_a_deed_keeps_clothes_and_build(self, shipped: EmbeddedGuidance):
+        assert read("a fat man in a red shirt walking", shipped.unknown).traits["girth"] > 0
+        assert "chest" in read("a fat man in a red shirt walking", shipped.unknown).colors
+        assert read("walking as a tall man", shipped.unknown).traits["height"] > 0
+        assert "face" in read("a zombie walking", shipped.unknown).colors
 
     @pytest.mark.parametrize(
         "text", ["tall", "a football player", "a wizard with a pointed hat", "lean and tall", SAITAMA]
@@ -312,6 +336,33 @@ class TestShipped:
         score = seen @ shipped.encode_text(["a person in a red shirt", "a person in a blue shirt"]).T
         assert score[0, 0] > score[0, 1] + 0.1
         assert score[1, 1] > score[1, 0] + 0.1
+
+    def test_a_dull_text_does_not_fit_everything(self, shipped: EmbeddedGuidance):
+        """Greys and browns lie in the middle of all colors: by the cosine alone they win against dim bright ones."""
+        bright = {"red": (0.8, 0.1, 0.1), "yellow": (0.9, 0.85, 0.1), "blue": (0.1, 0.2, 0.8), "green": (0.1, 0.6, 0.1)}
+        pairs = [(a, b) for a in bright for b in bright if a != b]
+        dim = 0.6
+        seen = torch.cat([
+            self.picture(*(tuple(dim * c for c in bright[name]) for name in pair)) for pair in pairs
+        ])  # fmt: skip
+        texts = [f"a person in a {top} shirt and {legs} trousers" for top, legs in pairs]
+        dull = [
+            f"a person in a {c} t-shirt, {d} trousers and {d} shoes"
+            for c in ("brown", "grey")
+            for d in ("grey", "black")
+        ]
+        with torch.no_grad():
+            looks, words = shipped.encode_image(seen), shipped.encode_text([*texts, *dull])
+            fits = fit_above_usual(shipped, looks, words)
+        assert int(((looks @ words.T).argmax(1) >= len(pairs)).sum()) > 0
+        assert int((fits.argmax(1) >= len(pairs)).sum()) == 0
+
+    def test_against_the_usual_picture_one_texts_order_stays(self, shipped: EmbeddedGuidance):
+        seen = shipped.encode_image(torch.rand(6, 3, 128, 128, generator=torch.Generator().manual_seed(3)))
+        words = shipped.encode_text(["a red shirt", "tall", "a person punching"])
+        above = fit_above_usual(shipped, seen, words)
+        torch.testing.assert_close(above - above[:1], seen @ words.T - (seen @ words.T)[:1], atol=1e-5, rtol=0)
+        assert shipped.usual is not None
 
     def test_swapped_colors_score_lower(self, shipped: EmbeddedGuidance):
         picture = self.picture((0.8, 0.05, 0.05), (0.05, 0.2, 0.8))

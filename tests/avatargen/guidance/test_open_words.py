@@ -1,7 +1,9 @@
 """Words outside the lexicon: how the reader takes them, and what the shipped network makes of them."""
 
 import csv
+import gc
 import re
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,3 +155,16 @@ class TestShipped:
         found = [shipped(r["word"], kinds[r["kind"]]) is not None for r in rows if r["kind"] in kinds]
         assert len(found) >= 100
         assert sum(found) / len(found) >= 0.7
+
+
+def test_weights_that_are_loaded_again_are_not_kept_by_what_has_been_read():
+    first, again = load_embedded().unknown, load_embedded().unknown
+    assert first is not again
+    assert first == again
+    assert hash(first) == hash(again)
+    text = "a burly constable in vermilion pantaloons"
+    assert read(text, first) is read(text, again)
+    gone = weakref.ref(again)
+    del again
+    gc.collect()
+    assert gone() is None
