@@ -21,6 +21,7 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 import torch
+from PIL import Image, ImageDraw
 from record import save
 
 from avatargen.body.open_body import load_open_body
@@ -140,6 +141,19 @@ def save_sheet(folder: Path, motions: list[Motion], passed: list[bool], puppet) 
         )
 
 
+def overview(motions: list[Motion], puppet, size: int = 84) -> np.ndarray:
+    """All motions on one picture in two columns, each row with its text."""
+    rows = []
+    for motion in motions:
+        row = Image.new("RGB", (120 + 7 * size, size), "white")
+        row.paste(Image.fromarray(strip(motion, puppet, 7, size)), (120, 0))
+        ImageDraw.Draw(row).text((6, size // 2 - 6), motion.name, fill="black")
+        rows.append(np.asarray(row))
+    rows += [np.full_like(rows[0], 255)] * (len(rows) % 2)
+    half = len(rows) // 2
+    return np.concatenate([np.concatenate(rows[:half]), np.concatenate(rows[half:])], axis=1)
+
+
 def original_recipe(settings):
     return replace(settings, losses="original", starts=1, prior_starts=1, steps=5000, latent_rate=0.01)
 
@@ -197,6 +211,8 @@ def main() -> None:
     summary = summarise(results, told)
     if options.sheets is not None:
         save_sheet(options.sheets, motions, [r["check"] for r in results], puppet)
+        picture = imageio.imwrite("<bytes>", overview(motions, puppet), extension=".jpg", quality=85)
+        write_whole(options.sheets / "all.jpg", picture)
     if options.seeds > 1 and options.seed_texts > 0:
         summary |= seeds_apart(motions, options, settings, body, guidance, models, joints, usual)
     if options.original > 0:

@@ -200,8 +200,8 @@ def standard(scores: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
 
 
 def rank_motions(scores: Float[Tensor, " n"], clips: Int[Tensor, " n"], count: int, per_clip: int) -> Int[Tensor, " c"]:
-    """The best windows, at most `per_clip` from one clip (more where that leaves too few)."""
-    order = scores.argsort(descending=True).tolist()
+    """The best windows, at most `per_clip` from one clip (more where that leaves too few); of equals the first ones."""
+    order = scores.argsort(descending=True, stable=True).tolist()
     used: dict[int, int] = {}
     first, rest = [], []
     for index in order:

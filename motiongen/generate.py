@@ -35,10 +35,10 @@ from motiongen.codebook import (
     recoded,
 )
 from motiongen.finish import finish_clip, finish_motion
-from motiongen.manner import AS_FOUND, draw_manner
+from motiongen.manner import AS_FOUND, Manner, draw_manner, posed, with_arms_as_found
 from motiongen.motion_features import Clip
 from motiongen.motion_vae import MotionVae, load_motion_vae
-from motiongen.optimize import Goal, intensity, optimise, window
+from motiongen.optimize import Goal, intensity, optimise, picture_scores, steady_frames, window
 from motiongen.pose_flow import POSE_FLOW
 from motiongen.pose_prior import DATA, PosePrior, load_open_prior, load_vposer
 from motiongen.pose_search import GENERATORS, find_candidates
@@ -49,6 +49,7 @@ _PER_CLIP = 2
 _WORDLESS = 1.5
 _CALLED = 6.0
 _CHANCE = 0.5
+_ARMS_MAY_COST = 0.08
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -135,8 +136,9 @@ def generate_motion(
         found = find_motion(done, guidance, puppet, models, settings, seed, reporter)
         if checkpoint is not None:
             tensors = {"latent": found.latent} | ({} if found.details is None else {"details": found.details})
-            save_tensors(checkpoint, tensors, {"key": key})
+            save_tensors(checkpoint, tensors, {"key": key, "arms": str(found.arms)})
     manner = draw_manner(done, settings.variety, seed) if settings.losses == "ours" else AS_FOUND
+    manner = manner if found.arms else with_arms_as_found(manner)
     return finish_motion(found.latent, models.vae, puppet, settings, done, found.details, manner)
 
 
@@ -176,6 +178,8 @@ class Found:
     latent: Float[Tensor, " z"]
     details: Float[Tensor, "60 137"] | None = None
     """Added to the decoded rows."""
+    arms: bool = True
+    """Whether idle arms may take another place without the guidance losing sight of the text."""
 
 
 def find_motion(
@@ -215,7 +219,28 @@ def find_motion(
     result = optimise(models.vae, starts, goal, guidance, puppet, settings, stream(seed, "motion/optimise"), reporter)
     best = result.best
     reporter.note(f"motion: {text!r}: picture score {float(result.looks[best]):.3f}, start {best + 1} of {len(starts)}")
-    return Found(latent=result.latents[best], details=None if details is None else details[best])
+    if settings.losses == "original":
+        return Found(latent=result.latents[best])
+    lost = None if details is None else details[best]
+    with torch.no_grad():
+        clip = models.vae.motion(result.latents[best][None], window(settings), None if lost is None else lost[None])
+    manner = draw_manner(text, settings.variety, seed)
+    return Found(
+        latent=result.latents[best], details=lost, arms=_arms_fit(clip, manner, feature, guidance, puppet, settings)
+    )
+
+
+@torch.no_grad()
+def _arms_fit(
+    clip: Clip, manner: Manner, text: Tensor, guidance: Guidance, puppet: Puppet, settings: MotionSettings
+) -> bool:
+    """Whether the guidance takes the motion for the text nearly as much with idle arms where the manner has them."""
+    changed, plain = posed(clip, manner), posed(clip, with_arms_as_found(manner))
+    if torch.equal(changed.rotations, plain.rotations):
+        return True
+    rows = steady_frames(clip.root.shape[1], settings.score_frames)
+    scores = [picture_scores(c, text, guidance, puppet, rows, settings.score_views) for c in (changed, plain)]
+    return float(scores[0] - scores[1]) > -_ARMS_MAY_COST
 
 
 def choose_starts(
@@ -304,4 +329,4 @@ def _resumed(checkpoint: Path | None, key: str) -> Found | None:
     tensors, metadata = load_tensors(checkpoint)
     if metadata.get("key") != key or "latent" not in tensors:
         return None
-    return Found(latent=tensors["latent"], details=tensors.get("details"))
+    return Found(latent=tensors["latent"], details=tensors.get("details"), arms=metadata.get("arms") != "False")

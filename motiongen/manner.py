@@ -6,7 +6,7 @@ that reach for the head), and feet are moved as a whole, so that what stood stil
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -104,6 +104,11 @@ def draw_manner(text: str, variety: float, seed: int) -> Manner:
         # The guidance looks from one side and mostly likes the same hand; a text that names no side has none.
         mirrored=swap_sides(text) == text and _drawn(seed, "side") < 0.5,
     )  # fmt: skip
+
+
+def with_arms_as_found(manner: Manner) -> Manner:
+    """The manner but for idle arms, which stay where they are."""
+    return replace(manner, one="", both="")
 
 
 def _drawn(seed: int, what: str) -> float:
