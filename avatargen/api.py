@@ -160,6 +160,8 @@ def generate(
         own = Path(settings.characters) if settings.characters else None
         looks = describe(texts["appearance"] or given or "", given=given, own=own)
     pictures = pipeline.prompt_pictures(settings, said=looks is not None)
+    if looks is not None and pictures is None:
+        looks = pipeline.fully_dressed(looks, settings)
     if pictures is not None and looks is None:
         looks = Description(text="a person", source="the picture")
     folder = Path(out) if out is not None else Path("outputs") / slug(*texts.values(), given, *asked)

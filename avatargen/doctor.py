@@ -101,7 +101,8 @@ def _bodies() -> Iterator[Finding]:
             except AvatarGenError:
                 continue
             have.append(gender)
-        todo = f"no file in {folder}/: register at {SITES[kind]} and save {folder}/{kind}/{kind.upper()}_NEUTRAL.npz or .pkl"
+        place = f"{folder}/{kind}/{kind.upper()}_NEUTRAL.npz or .pkl"
+        todo = f"no file in {folder}/: register at {SITES[kind]} and save {place}"
         yield Finding("bodies", kind, bool(have), False, f"--body {kind}: {', '.join(have)}" if have else todo)
 
 

@@ -18,6 +18,7 @@ from avatargen.body.model import BodyModel
 from avatargen.body.posing import Posed, pose_body, shape_body
 from avatargen.body.rigged import pose_rigged
 from avatargen.body.skeleton import a_pose
+from avatargen.core.characters import Description
 from avatargen.core.errors import ConfigError, InputError
 from avatargen.core.progress import Reporter, Silent, stage
 from avatargen.core.settings import Settings
@@ -40,6 +41,7 @@ from avatargen.implicit.original import fit_original
 from avatargen.implicit.refine import canvas_of, check_refine, refine_avatar
 from avatargen.implicit.slope import smooth_slope
 from avatargen.implicit.tailor import dress
+from avatargen.implicit.worn import with_trousers
 from avatargen.mesh.clean import snap
 from avatargen.mesh.finish import check_mesh, mesh_from_field
 from avatargen.mesh.rig import Worn, mended, rig_own_mesh, rig_to_body
@@ -233,6 +235,14 @@ def dressed(settings: Settings) -> bool:
     """Whether what hangs free of the body gets a shape; the body's own faces (template) cannot follow a skirt."""
     implicit = settings.implicit
     return implicit.outfit and implicit.method == "band" and settings.mesh.topology != "template"
+
+
+def fully_dressed(looks: Description, settings: Settings) -> Description:
+    """A description that forgets the legs of somebody dressed, with trousers; a user's own words stay as they are."""
+    if not dressed(settings) or looks.source == "given":
+        return looks
+    whole = with_trousers(looks.text)
+    return looks if whole == looks.text else replace(looks, text=whole, source=f"{looks.source}, trousers as usual")
 
 
 def _watch(shape: Shape, tools: Tools) -> Callable[[AvatarField | NetworkField], None] | None:

@@ -80,6 +80,9 @@ _USUAL_HAIR, _GOLD = (70, 48, 32), (212, 170, 60)
 _USUAL_COLORS = {"hair": _USUAL_HAIR, "beard": _USUAL_HAIR, "hat": (58, 44, 36), "cape": (128, 24, 28)}
 """Of what is not painted on the skin as well, where the text says no color; hair before beards."""
 _COVERED = re.compile(r"\b(?:mask|masked|armou?r|robot|fur|furry|scales|mascot|animal|astronaut|ninja|all in)\b")
+_BARE_LEGS = re.compile(
+    r"\b(?:bare|naked|nude|legs?|swim\w*|bikini|leotard|bodysuit|underwear|boxers|briefs|sumo|wrestler|gymnast|toga)\b"
+)
 _OPEN_HATS = frozenset({"pointed", "top", "bowler", "cowboy", "straw", "cap", "toque", "beret", "crown"})
 _HAIRLESS = frozenset({"bald", "bald-headed", "shaved", "hairless"})
 _BREAKS = "with|in|and|over|on|wearing|under|has|wears|who|that|which|is|dressed|of|from|to"
@@ -118,6 +121,20 @@ def pieces_of(text: str, usual_hair: bool = True) -> tuple[Piece, ...]:
     return tuple(found.values())
 
 
+def with_trousers(text: str) -> str:
+    """`text`, with grey trousers where it dresses a person's chest and says nothing of the legs.
+
+    Who names a jacket does not ask for bare legs.
+    """
+    plain = clean(text)
+    colors = read(plain).colors
+    dressed = "chest" in colors and colors["chest"][0][0][0] not in lexicon.PLAIN_SKIN
+    legs = {"thighs", "shins"} & set(colors) or any(piece.kind == "skirt" for piece in pieces_of(plain))
+    if not dressed or legs or not _is_person(plain) or _COVERED.search(plain) or _BARE_LEGS.search(plain):
+        return text
+    return f"{text.rstrip(' .')} and grey trousers"
+
+
 def tight_text(text: str) -> str:
     """`text` without the capes, hats, hair and beards it names: the skin and what lies on it, which are painted.
 
@@ -132,13 +149,17 @@ def tight_text(text: str) -> str:
 
 def _has_hair(text: str, worn: Piece | None) -> bool:
     """Whether the text speaks of a person whose head is bare, but for a hat on top: then everybody expects hair."""
-    person = re.search(r"\b(?:man|woman|boy|girl|person|lady|guy|adult|people)\b", text)
-    outfit = any(re.search(rf"\b{re.escape(name)}s?\b", text) for name in lexicon.OUTFITS)
-    being = any(re.search(rf"\b{re.escape(name)}s?\b", text) for name in lexicon.BEINGS)
     if worn is not None and worn.style not in _OPEN_HATS:
         return False
     named = worn is None and "hair" in read(text).colors
-    return bool(person or outfit) and not being and not named and not _COVERED.search(text)
+    return _is_person(text) and not named and not _COVERED.search(text)
+
+
+def _is_person(text: str) -> bool:
+    person = re.search(r"\b(?:man|woman|boy|girl|person|lady|guy|adult|people)\b", text)
+    outfit = any(re.search(rf"\b{re.escape(name)}s?\b", text) for name in lexicon.OUTFITS)
+    being = any(re.search(rf"\b{re.escape(name)}s?\b", text) for name in lexicon.BEINGS)
+    return bool(person or outfit) and not being
 
 
 def _phrases(text: str) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from avatargen.core.values import Mesh
 from avatargen.implicit import shapes
 from avatargen.implicit.avatar import build_field
 from avatargen.implicit.tailor import dress
-from avatargen.implicit.worn import pieces_of, tight_text
+from avatargen.implicit.worn import pieces_of, tight_text, with_trousers
 from avatargen.mesh.clean import component_count, decimate, is_closed
 from avatargen.mesh.extract import extract_surface
 from avatargen.mesh.rig import rig_to_body
@@ -238,3 +238,24 @@ def test_bodies_without_parts_wear_nothing(field):
 )
 def test_the_skin_is_painted_without_capes_hats_and_hair(text, tight):
     assert tight_text(text) == tight
+
+
+@pytest.mark.parametrize(
+    ("text", "added"),
+    [
+        ("a man in a green jacket and brown boots", True),
+        ("a girl with long pink hair and a black t-shirt", True),
+        ("a person in a red shirt and blue trousers", False),
+        ("a woman in a red dress", False),
+        ("a woman in a white blouse and a black skirt", False),
+        ("a swimmer in a blue swimsuit", False),
+        ("a bare-legged man in a red shirt", False),
+        ("a green alien", False),
+        ("a knight in silver armour", False),
+        ("a boxer with red gloves and black shorts", False),
+        ("a bald man", False),
+    ],
+)
+def test_nobody_is_left_without_trousers_by_a_jacket(text, added):
+    assert with_trousers(text) == (f"{text} and grey trousers" if added else text)
+    assert with_trousers(with_trousers(text)) == with_trousers(text)
