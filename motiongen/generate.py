@@ -35,7 +35,7 @@ from motiongen.codebook import (
     recoded,
 )
 from motiongen.finish import finish_clip, finish_motion
-from motiongen.manner import AS_FOUND, Manner, draw_manner, posed, with_arms_as_found
+from motiongen.manner import AS_FOUND, Manner, draw_manner, posed, with_pose_as_found
 from motiongen.motion_features import Clip
 from motiongen.motion_vae import MotionVae, load_motion_vae
 from motiongen.optimize import Goal, intensity, optimise, picture_scores, steady_frames, window
@@ -49,7 +49,7 @@ _PER_CLIP = 2
 _WORDLESS = 1.5
 _CALLED = 6.0
 _CHANCE = 0.5
-_ARMS_MAY_COST = 0.08
+_POSE_MAY_COST = 0.08
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,9 +136,9 @@ def generate_motion(
         found = find_motion(done, guidance, puppet, models, settings, seed, reporter)
         if checkpoint is not None:
             tensors = {"latent": found.latent} | ({} if found.details is None else {"details": found.details})
-            save_tensors(checkpoint, tensors, {"key": key, "arms": str(found.arms)})
+            save_tensors(checkpoint, tensors, {"key": key, "posed": str(found.posed)})
     manner = draw_manner(done, settings.variety, seed) if settings.losses == "ours" else AS_FOUND
-    manner = manner if found.arms else with_arms_as_found(manner)
+    manner = manner if found.posed else with_pose_as_found(manner)
     return finish_motion(found.latent, models.vae, puppet, settings, done, found.details, manner)
 
 
@@ -178,8 +178,8 @@ class Found:
     latent: Float[Tensor, " z"]
     details: Float[Tensor, "60 137"] | None = None
     """Added to the decoded rows."""
-    arms: bool = True
-    """Whether idle arms may take another place without the guidance losing sight of the text."""
+    posed: bool = True
+    """Whether trunk and idle arms may take the manner's pose without the guidance losing sight of the text."""
 
 
 def find_motion(
@@ -226,21 +226,21 @@ def find_motion(
         clip = models.vae.motion(result.latents[best][None], window(settings), None if lost is None else lost[None])
     manner = draw_manner(text, settings.variety, seed)
     return Found(
-        latent=result.latents[best], details=lost, arms=_arms_fit(clip, manner, feature, guidance, puppet, settings)
+        latent=result.latents[best], details=lost, posed=_pose_fits(clip, manner, feature, guidance, puppet, settings)
     )
 
 
 @torch.no_grad()
-def _arms_fit(
+def _pose_fits(
     clip: Clip, manner: Manner, text: Tensor, guidance: Guidance, puppet: Puppet, settings: MotionSettings
 ) -> bool:
-    """Whether the guidance takes the motion for the text nearly as much with idle arms where the manner has them."""
-    changed, plain = posed(clip, manner), posed(clip, with_arms_as_found(manner))
+    """Whether the guidance takes the motion for the text nearly as much in the manner's pose."""
+    changed, plain = posed(clip, manner), posed(clip, with_pose_as_found(manner))
     if torch.equal(changed.rotations, plain.rotations):
         return True
     rows = steady_frames(clip.root.shape[1], settings.score_frames)
     scores = [picture_scores(c, text, guidance, puppet, rows, settings.score_views) for c in (changed, plain)]
-    return float(scores[0] - scores[1]) > -_ARMS_MAY_COST
+    return float(scores[0] - scores[1]) > -_POSE_MAY_COST
 
 
 def choose_starts(
@@ -329,4 +329,4 @@ def _resumed(checkpoint: Path | None, key: str) -> Found | None:
     tensors, metadata = load_tensors(checkpoint)
     if metadata.get("key") != key or "latent" not in tensors:
         return None
-    return Found(latent=tensors["latent"], details=tensors.get("details"), arms=metadata.get("arms") != "False")
+    return Found(latent=tensors["latent"], details=tensors.get("details"), posed=metadata.get("posed") != "False")

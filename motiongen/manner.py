@@ -106,9 +106,9 @@ def draw_manner(text: str, variety: float, seed: int) -> Manner:
     )  # fmt: skip
 
 
-def with_arms_as_found(manner: Manner) -> Manner:
-    """The manner but for idle arms, which stay where they are."""
-    return replace(manner, one="", both="")
+def with_pose_as_found(manner: Manner) -> Manner:
+    """The manner but for the trunk and idle arms, which stay as they are."""
+    return replace(manner, one="", both="", trunk=(0.0, 0.0, 0.0))
 
 
 def _drawn(seed: int, what: str) -> float:
