@@ -1,6 +1,7 @@
 """A text to a `Motion`: the public entry of motiongen."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -35,10 +36,10 @@ from motiongen.codebook import (
     recoded,
 )
 from motiongen.finish import finish_clip, finish_motion
-from motiongen.manner import AS_FOUND, Manner, draw_manner, posed, with_pose_as_found
+from motiongen.manner import AS_FOUND, Manner, draw_manner, milder
 from motiongen.motion_features import Clip
 from motiongen.motion_vae import MotionVae, load_motion_vae
-from motiongen.optimize import Goal, intensity, optimise, picture_scores, steady_frames, window
+from motiongen.optimize import Goal, intensity, optimise, poses_score, steady_frames, window
 from motiongen.pose_flow import POSE_FLOW
 from motiongen.pose_prior import DATA, PosePrior, load_open_prior, load_vposer
 from motiongen.pose_search import GENERATORS, find_candidates
@@ -49,7 +50,8 @@ _PER_CLIP = 2
 _WORDLESS = 1.5
 _CALLED = 6.0
 _CHANCE = 0.5
-_POSE_MAY_COST = 0.08
+_MANNER_MAY_COST = 0.06
+_JUDGED_VIEWS = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,9 +138,9 @@ def generate_motion(
         found = find_motion(done, guidance, puppet, models, settings, seed, reporter)
         if checkpoint is not None:
             tensors = {"latent": found.latent} | ({} if found.details is None else {"details": found.details})
-            save_tensors(checkpoint, tensors, {"key": key, "posed": str(found.posed)})
+            save_tensors(checkpoint, tensors, {"key": key, "mildness": str(found.mildness)})
     manner = draw_manner(done, settings.variety, seed) if settings.losses == "ours" else AS_FOUND
-    manner = manner if found.posed else with_pose_as_found(manner)
+    manner = milder(manner)[found.mildness]
     return finish_motion(found.latent, models.vae, puppet, settings, done, found.details, manner)
 
 
@@ -178,8 +180,8 @@ class Found:
     latent: Float[Tensor, " z"]
     details: Float[Tensor, "60 137"] | None = None
     """Added to the decoded rows."""
-    posed: bool = True
-    """Whether trunk and idle arms may take the manner's pose without the guidance losing sight of the text."""
+    mildness: int = 0
+    """Which of `milder` does not make the guidance lose sight of the text."""
 
 
 def find_motion(
@@ -221,26 +223,31 @@ def find_motion(
     reporter.note(f"motion: {text!r}: picture score {float(result.looks[best]):.3f}, start {best + 1} of {len(starts)}")
     if settings.losses == "original":
         return Found(latent=result.latents[best])
-    lost = None if details is None else details[best]
-    with torch.no_grad():
-        clip = models.vae.motion(result.latents[best][None], window(settings), None if lost is None else lost[None])
-    manner = draw_manner(text, settings.variety, seed)
-    return Found(
-        latent=result.latents[best], details=lost, posed=_pose_fits(clip, manner, feature, guidance, puppet, settings)
-    )
+    found = Found(latent=result.latents[best], details=None if details is None else details[best])
+    manners = milder(draw_manner(text, settings.variety, seed))
+    return replace(found, mildness=_mildest(found, manners, text, feature, guidance, puppet, models, settings))
 
 
-@torch.no_grad()
-def _pose_fits(
-    clip: Clip, manner: Manner, text: Tensor, guidance: Guidance, puppet: Puppet, settings: MotionSettings
-) -> bool:
-    """Whether the guidance takes the motion for the text nearly as much in the manner's pose."""
-    changed, plain = posed(clip, manner), posed(clip, with_pose_as_found(manner))
-    if torch.equal(changed.rotations, plain.rotations):
-        return True
-    rows = steady_frames(clip.root.shape[1], settings.score_frames)
-    scores = [picture_scores(c, text, guidance, puppet, rows, settings.score_views) for c in (changed, plain)]
-    return float(scores[0] - scores[1]) > -_POSE_MAY_COST
+def _mildest(
+    found: Found,
+    manners: Sequence[Manner],
+    name: str,
+    text: Float[Tensor, "1 d"],
+    guidance: Guidance,
+    puppet: Puppet,
+    models: Models,
+    settings: MotionSettings,
+) -> int:
+    """The first of the manners that lets the guidance know the text nearly as well as the last one does."""
+
+    def score(manner: Manner) -> float:
+        motion = finish_motion(found.latent, models.vae, puppet, settings, name, found.details, manner)
+        rows = steady_frames(len(motion.rotations), settings.score_frames)
+        poses = torch.from_numpy(motion.rotations[rows]).float()
+        return float(poses_score(poses, text, guidance, puppet, _JUDGED_VIEWS))
+
+    least = score(manners[-1]) - _MANNER_MAY_COST
+    return next((index for index, manner in enumerate(manners[:-1]) if score(manner) > least), len(manners) - 1)
 
 
 def choose_starts(
@@ -329,4 +336,4 @@ def _resumed(checkpoint: Path | None, key: str) -> Found | None:
     tensors, metadata = load_tensors(checkpoint)
     if metadata.get("key") != key or "latent" not in tensors:
         return None
-    return Found(latent=tensors["latent"], details=tensors.get("details"), posed=metadata.get("posed") != "False")
+    return Found(latent=tensors["latent"], details=tensors.get("details"), mildness=int(metadata.get("mildness", "0")))

@@ -8,6 +8,7 @@ that reach for the head), and feet are moved as a whole, so that what stood stil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -106,9 +107,11 @@ def draw_manner(text: str, variety: float, seed: int) -> Manner:
     )  # fmt: skip
 
 
-def with_pose_as_found(manner: Manner) -> Manner:
-    """The manner but for the trunk and idle arms, which stay as they are."""
-    return replace(manner, one="", both="", trunk=(0.0, 0.0, 0.0))
+def milder(manner: Manner) -> tuple[Manner, Manner, Manner, Manner]:
+    """The manner; with the feet where they were; with trunk and idle arms as they were; with all of these."""
+    feet = AS_FOUND.stance
+    pose: dict[str, Any] = {"one": "", "both": "", "trunk": AS_FOUND.trunk}
+    return manner, replace(manner, stance=feet), replace(manner, **pose), replace(manner, stance=feet, **pose)
 
 
 def _drawn(seed: int, what: str) -> float:

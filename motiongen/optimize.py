@@ -189,14 +189,18 @@ def picture_scores(
     views: int,
 ) -> Float[Tensor, " s"]:
     """Mean of the better half of the frames' cosines with the text, frames averaged over views."""
-    azimuths = view_azimuths(views)
-    scores = []
-    for motion in clip.rotations:
-        seen = guidance.encode_image(pictures(puppet, full_rotations(motion[rows]), azimuths, guidance.image_size))
-        seen = torch.nn.functional.normalize(seen.unflatten(0, (len(rows), views)).mean(1), dim=-1)
-        cosine = (seen @ text.T)[:, 0]
-        scores.append(cosine.topk(max(1, len(rows) // 2)).values.mean())
-    return torch.stack(scores)
+    poses = (full_rotations(motion[rows]) for motion in clip.rotations)
+    return torch.stack([poses_score(some, text, guidance, puppet, views) for some in poses])
+
+
+@torch.no_grad()
+def poses_score(
+    poses: Float[Tensor, "n 24 3 3"], text: Float[Tensor, "1 d"], guidance: Guidance, puppet: Puppet, views: int
+) -> Float[Tensor, ""]:
+    """Mean of the better half of the poses' cosines with the text, poses averaged over views."""
+    seen = guidance.encode_image(pictures(puppet, poses, view_azimuths(views), guidance.image_size))
+    seen = torch.nn.functional.normalize(seen.unflatten(0, (len(poses), views)).mean(1), dim=-1)
+    return (seen @ text.T)[:, 0].topk(max(1, len(poses) // 2)).values.mean()
 
 
 def view_azimuths(count: int) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.rotations import matrix_from_axis_angle
 from avatargen.core.values import Motion
 from motiongen.kinematics import JOINT, REFERENCE_JOINTS, joint_positions, world_rotations
-from motiongen.manner import AS_FOUND, Manner, delayed, draw_manner, posed, repeats_after, stanced, timed
+from motiongen.manner import AS_FOUND, Manner, delayed, draw_manner, milder, posed, repeats_after, stanced, timed
 from motiongen.motion_features import JOINTS, Clip
 from motiongen.physics import foot_skate_ratio
 
@@ -134,3 +134,20 @@ def test_who_turns_keeps_the_stance():
     turning[0, :, 0] = matrix_from_axis_angle(torch.stack((0 * yaw, yaw, 0 * yaw), dim=1))
     motion = as_motion(replace(clip, rotations=turning))
     assert stanced(motion, REFERENCE_JOINTS, Manner(stance=(0.1, 0.2))) is motion
+
+
+def test_the_mildest_manner_moves_no_joint_but_keeps_time_and_side():
+    manner = draw_manner("nodding", 0.6, 4)
+    motion = as_motion(standing())
+    first, feet, pose, last = milder(manner)
+    assert first is manner
+    assert torch.equal(posed(standing(), last).rotations, standing().rotations)
+    assert stanced(motion, REFERENCE_JOINTS, last) is motion
+    assert (last.delay, last.phase, last.tempo, last.mirrored) == (
+        manner.delay,
+        manner.phase,
+        manner.tempo,
+        manner.mirrored,
+    )
+    assert feet == replace(manner, stance=(0.0, 0.0))
+    assert pose == replace(last, stance=manner.stance)
