@@ -1,6 +1,7 @@
 """What do 24 characters look like that nobody picked for their looks?
 
 Usage: python benchmarks/gallery.py FOLDER [--evaluation evaluation.json] [--notes gallery_notes.csv] [--made-at COMMIT]
+           [--remark "two at a time"]
            [--page docs/gallery.md] [--pictures docs/images/gallery]
        python benchmarks/gallery.py --choose
 
@@ -270,14 +271,17 @@ the painted avatar, the grey one (both under the guiding model) and by measured 
 named parts that have their color. Motion: the physical check of what the text names. Validator: errors / warnings."""
 
 
-def page(entries: list[Entry], pictures: str, made_at: str) -> str:
+def page(entries: list[Entry], pictures: str, made_at: str, remark: str = "") -> str:
     record = next((entry.run.record for entry in entries if entry.run), None)
     where = ""
     if record:
         here = record["machine"]
         where = (
             f"{here['processor']}, {here['cores']} cores, {here['gpu'] or 'no GPU'}, quality {record['quality']}, "
-            f"torch {record['versions']['torch']}" + (f", commit {made_at}" if made_at else "") + "."
+            f"torch {record['versions']['torch']}"
+            + (f", commit {made_at}" if made_at else "")
+            + (f"; {remark}" if remark else "")
+            + "."
         )
     table = [COLUMNS, *(line(entry, number) for number, entry in enumerate(entries, start=1))]
     parts = [HEAD, where, "\n".join(summary(entries)), "\n".join(table), LEGEND]
@@ -304,6 +308,7 @@ def main() -> None:
     parser.add_argument("--evaluation", type=Path, help="evaluation.json of the same runs")
     parser.add_argument("--notes", type=Path, default=NOTES)
     parser.add_argument("--made-at", default="", help="the commit that made them")
+    parser.add_argument("--remark", default="", help="on how they were made, e.g. beside what")
     parser.add_argument("--page", type=Path, default=HERE.parent / "docs" / "gallery.md")
     parser.add_argument("--pictures", type=Path, default=HERE.parent / "docs" / "images" / "gallery")
     asked = parser.parse_args()
@@ -325,7 +330,7 @@ def main() -> None:
             size += len(data)
             write_whole(asked.pictures / f"{entry.row.folder}.jpg", data)
     place = Path(os.path.relpath(asked.pictures, asked.page.parent)).as_posix()
-    write_whole(asked.page, page(entries, place, asked.made_at).encode())
+    write_whole(asked.page, page(entries, place, asked.made_at, asked.remark).encode())
     print(f"{asked.page}, {len(entries)} characters, pictures of {size / 1e6:.2f} MB")
 
 
