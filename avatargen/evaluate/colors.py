@@ -5,7 +5,7 @@ Nothing here looks at a picture through a model: colors are read off the texture
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -76,7 +76,7 @@ def part_colors(
     return found
 
 
-@cache
+@lru_cache(maxsize=2048)
 def asked_colors(text: str, outfit: bool = True) -> Mapping[str, Float[np.ndarray, "3"]]:
     """Judged slot -> the one sRGB color in 0..1 that `text` gives it; with `outfit` not what hangs free."""
     colors = read(tight_text(text) if outfit else text).colors

@@ -122,7 +122,9 @@ class _Pieces:
         # Both layers reckoned these vertices from the same two values: they are equal to the last bit.
         if first == self.plane:
             for row in np.flatnonzero(vertices[:, 0] == 0.0):
-                place[row], known[row] = self.above[vertices[row, 1:].tobytes()], True
+                shared = self.above.get(vertices[row, 1:].tobytes())
+                if shared is not None:
+                    place[row], known[row] = shared, True
         place[~known] = self.count + np.arange(np.count_nonzero(~known))
         top = np.flatnonzero(vertices[:, 0] == lines - 1)
         self.plane = first + lines - 1

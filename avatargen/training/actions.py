@@ -21,8 +21,8 @@ from avatargen.training.joint_reader import read_joints
 from avatargen.training.motions import MotionSet, clips_of, even_frames, read_motions
 from avatargen.training.pictures import Source
 from avatargen.training.pose_words import train_pose_words
-from avatargen.training.ship import add_network
-from avatargen.training.usual import add_usual
+from avatargen.training.ship import add_tensors, named_tensors
+from avatargen.training.usual import usual_picture
 
 _VIEWS = 2
 """Sides from which a pose is rendered, as `make_pose_buffers` has it."""
@@ -56,9 +56,9 @@ def teach_actions(
     read = _read(source, weights)
     clip = np.repeat(np.arange(len(clips)), frames_per_clip * _VIEWS)
     words, pose = train_pose_words(motions, clips, seed, steps, reporter=reporter, read=(read, clip))
-    add_network(weights, "words/", words)
-    add_network(weights, "pose/", pose)
-    return add_usual(weights, source, np.arange(source.count))
+    # Colors and traits of the usual picture do not depend on these two. All at once: a file is never half taught.
+    usual = usual_picture(weights, source, np.arange(source.count))
+    return add_tensors(weights, named_tensors(words=words, pose=pose) | usual)
 
 
 def _source(frames: Float[np.ndarray, "f 24 3"], kept: Path, seed: int) -> Source:

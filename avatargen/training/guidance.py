@@ -37,8 +37,8 @@ from avatargen.training.open_words import WordPlan, load_open_words, make_lesson
 from avatargen.training.pictures import Batch, Source
 from avatargen.training.pose_words import train_pose_words
 from avatargen.training.queries import make_queries
-from avatargen.training.ship import add_network, load_joint_reader, load_pose_words, save_pose_words, ship
-from avatargen.training.usual import add_usual
+from avatargen.training.ship import add_network, add_tensors, load_joint_reader, load_pose_words, save_pose_words, ship
+from avatargen.training.usual import usual_picture
 
 _RARE = ("eyes", "lips", "beard", "belt", "belly", "shirt_front", "neck", "back", "pelvis", "ankles", "hands")
 _VIEWS = 2
@@ -153,7 +153,8 @@ def train_guidance(
     )
     _open_words(plan, sources, out, path, resume, reporter)
     source = _source(plan, motions, out, "usual")
-    add_usual(path, source, _pose_rows(source, len(clips_of(read_motions(motions), "train")), plan))
+    rows = _pose_rows(source, len(clips_of(read_motions(motions), "train")), plan)
+    add_tensors(path, usual_picture(path, source, rows))
     reporter.note(f"wrote {path}")
     return path
 

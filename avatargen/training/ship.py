@@ -37,7 +37,7 @@ def load_pose_words(path: Path) -> tuple[ActionWords, PoseVector]:
 
 def save_pose_words(path: Path, words: ActionWords, pose: PoseVector) -> Path:
     """Keep the two networks in full precision."""
-    return save_tensors(path, _named(words=words, pose=pose))
+    return save_tensors(path, named_tensors(words=words, pose=pose))
 
 
 def ship(
@@ -49,24 +49,26 @@ def ship(
     notes: Mapping[str, str],
 ) -> Path:
     """Write all networks in half precision."""
-    return save_tensors(path, _halved(_named(tower=tower, reader=reader, words=words, pose=pose)), notes)
+    return save_tensors(path, _halved(named_tensors(tower=tower, reader=reader, words=words, pose=pose)), notes)
 
 
 def add_network(path: Path, prefix: str, network: nn.Module) -> Path:
     """Put one more network into the file, or in the place of the one of that prefix; all others stay as they are."""
-    return add_tensors(path, prefix, {prefix + k: v for k, v in network.state_dict().items()})
+    return add_tensors(path, {prefix + k: v for k, v in network.state_dict().items()})
 
 
-def add_tensors(path: Path, prefix: str, more: Mapping[str, Tensor]) -> Path:
-    """Put tensors into the file in the place of all whose names begin with `prefix`."""
+def add_tensors(path: Path, more: Mapping[str, Tensor]) -> Path:
+    """Put tensors into the file, in the place of all that belong to the same networks; all at once."""
     tensors, notes = load_tensors(path)
-    others = {k: v for k, v in tensors.items() if not k.startswith(prefix)}
+    new = {name.partition("/")[0] for name in more}
+    others = {name: v for name, v in tensors.items() if name.partition("/")[0] not in new}
     return save_tensors(path, others | _halved(more), notes)
+
+
+def named_tensors(**modules: nn.Module) -> dict[str, Tensor]:
+    """Tensors of networks as the file names them."""
+    return {f"{name}/{k}": v for name, module in modules.items() for k, v in module.state_dict().items()}
 
 
 def _halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {k: v.to(torch.float16) if v.is_floating_point() and v.ndim > 0 else v for k, v in tensors.items()}
-
-
-def _named(**modules: nn.Module) -> dict[str, Tensor]:
-    return {f"{name}/{k}": v for name, module in modules.items() for k, v in module.state_dict().items()}

@@ -5,18 +5,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Integer
+from torch import Tensor
 
 from avatargen.guidance.embedded.embedding import POSE_WIDTH
 from avatargen.guidance.embedded.model import load_embedded
 from avatargen.training.pictures import Source
-from avatargen.training.ship import add_tensors
 
 _PICTURES = 2000
 
 
 @torch.no_grad()
-def add_usual(weights: Path, source: Source, rows: Integer[np.ndarray, " n"]) -> Path:
-    """Store the mean features of `source`'s buffers `rows` (whole figures), painted at random, in the file.
+def usual_picture(weights: Path, source: Source, rows: Integer[np.ndarray, " n"]) -> dict[str, Tensor]:
+    """As the file of weights has it: the mean features of `source`'s buffers `rows` (whole figures), painted at random.
 
     Only colors and traits: the words of actions have been trained against each other, so none is near to every pose.
     """
@@ -25,4 +25,4 @@ def add_usual(weights: Path, source: Source, rows: Integer[np.ndarray, " n"]) ->
     parts = [guidance.encode_image(source.pictures(part)) for part in np.array_split(rows, -(-len(rows) // 32))]
     usual = torch.cat(parts).mean(0)
     usual[-POSE_WIDTH - 2 :] = 0.0
-    return add_tensors(weights, "usual", {"usual": usual})
+    return {"usual": usual}
