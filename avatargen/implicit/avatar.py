@@ -17,6 +17,7 @@ from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.settings import ImplicitSettings
 from avatargen.implicit.color import Colors, Look, colors_at, features_at, make_look
 from avatargen.implicit.encoding import Pyramid, band_pyramid, hash_pyramid, plane_pyramid
+from avatargen.implicit.jaw import parts_to_paint
 from avatargen.implicit.relief import paint_relief
 from avatargen.implicit.sdf import BodyField, Volume, body_field, bounded_growth, tap_gradient, tap_points
 from avatargen.implicit.tailor import Outfit
@@ -193,7 +194,8 @@ def build_field(
     """The field at step 0: the coarse body in its A-pose, wearing nothing but its own look."""
     body = body.to("cpu")
     fixed, joints = posed_field(body, betas, settings)
-    look = make_look(base_colors(body).float().cpu(), body.faces, body.parts)
+    parts = parts_to_paint(body)
+    look = make_look(base_colors(body).float().cpu(), body.faces, parts)
     shape_pyramid, color_pyramid = _pyramids(fixed, settings)
     learned = Learned(shape_pyramid.rows, color_pyramid.rows, look.codes, settings.features, settings.sharpness)
     learned.growth.requires_grad_(sculpted)
@@ -206,7 +208,7 @@ def build_field(
         learned=learned.to(device),
         normal_step=settings.normal_mm / 1000,
         joints=joints,
-        parts=None if body.parts is None else body.parts.to(device),
+        parts=None if parts is None else parts.to(device),
         sculpted=sculpted,
     )
 
@@ -219,7 +221,7 @@ def posed_field(
     fixed = body_field(
         posed.vertices[0],
         body.faces,
-        body.parts,
+        parts_to_paint(body),
         _head_box(posed.vertices[0], posed.joints[0]),
         spacing=settings.distance_mm / 1000,
         detail_spacing=settings.detail_mm / 1000,

@@ -36,6 +36,7 @@ from avatargen.implicit.crisp import Canvas, Regions, crisp_colors, find_regions
 from avatargen.implicit.draw import Drawing, paint, shade_factor
 from avatargen.implicit.encoding import Pyramid, hash_pyramid
 from avatargen.implicit.fit import CLAY, Pictures, eased, fit_key, guidance_loss, run_steps
+from avatargen.implicit.jaw import parts_to_paint
 from avatargen.implicit.sdf import PART_LIMITS, bounded_growth, part_kind
 from avatargen.implicit.shown import backdrops, color_light
 from avatargen.implicit.views import step_cameras, step_views
@@ -162,6 +163,7 @@ def canvas_of(
     points = torch.tensor(mesh.vertices, dtype=torch.float32)
     found = SurfaceIndex(vertices=posed.vertices[0].detach().cpu().float(), faces=body.faces).query(points)
     look = (base_colors(body).float()[body.faces[found.face]] * found.bary[..., None]).sum(1)
+    parts = parts_to_paint(body)
     return Canvas(
         vertices=points.to(device),
         faces=torch.tensor(mesh.faces, dtype=torch.int64, device=device),
@@ -169,7 +171,7 @@ def canvas_of(
         uv_faces=torch.tensor(mesh.uv_faces, dtype=torch.int64, device=device),
         texture=(torch.tensor(mesh.texture).float() / 255).to(device),
         look=look.clamp(0, 1).to(device),
-        parts=None if body.parts is None else body.parts[found.face].long().to(device),
+        parts=None if parts is None else parts[found.face].long().to(device),
         free=None if free is None else free(points).to(device),
     )
 
