@@ -167,7 +167,7 @@ def _from_file(path: Path, device: torch.device | str) -> EmbeddedGuidance:
         for prefix, module in (("tower/", tower), ("reader/", joints), ("words/", words), ("pose/", pose)):
             state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             module.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-        unknown = load_lookup(tensors)
+        unknown = _shared(load_lookup(tensors))
     except RuntimeError as error:
         raise BrokenFileError(
             f"{path} does not hold weights of this version of the embedded guidance: {str(error).splitlines()[0]}\n"
@@ -177,8 +177,14 @@ def _from_file(path: Path, device: torch.device | str) -> EmbeddedGuidance:
     return EmbeddedGuidance(tower, joints, words, pose, version, device, unknown, tensors.get("usual"))
 
 
+@lru_cache(maxsize=2)
+def _shared(lookup: Lookup | None) -> Lookup | None:
+    """The first lookup with these weights: what has been read keeps it, and would keep one of each time of loading."""
+    return lookup
+
+
 @lru_cache(maxsize=1)
 def shipped_words() -> Lookup | None:
     """The lookup of unknown words with the weights that ship, for readers of texts that need no pictures."""
     with as_file(files("avatargen.guidance.embedded").joinpath(WEIGHTS)) as path:
-        return load_lookup(load_tensors(path)[0]) if path.exists() else None
+        return _shared(load_lookup(load_tensors(path)[0])) if path.exists() else None
