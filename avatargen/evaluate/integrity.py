@@ -1,7 +1,11 @@
 """Is the surface whole, and is its texture spent where people look?"""
 
+from dataclasses import replace
+
 import numpy as np
 
+from avatargen.body.rigged import pose_rigged
+from avatargen.body.skeleton import a_pose
 from avatargen.core.values import Mesh, RiggedMesh
 from avatargen.evaluate.crossings import crossing_faces
 from avatargen.mesh.clean import component_count, face_areas
@@ -31,6 +35,15 @@ def mesh_report(mesh: Mesh, crossings: bool = True) -> dict[str, float | int]:
     if crossings:
         report["crossing_faces"] = int(crossing_faces(mesh).sum())
     return report
+
+
+def crossings_in_a_pose(avatar: RiggedMesh) -> int:
+    """Faces that run through each other in the pose that the surface was sculpted in.
+
+    In T-pose the legs stand so close that thick thighs and knees touch, which says nothing about the surface.
+    """
+    posed = pose_rigged(avatar, a_pose()[None].numpy())[0]
+    return int(crossing_faces(replace(avatar.mesh, vertices=posed.astype(np.float32))).sum())
 
 
 def texel_density(avatar: RiggedMesh) -> dict[str, float | int] | None:

@@ -14,7 +14,7 @@ from avatargen.core.config import confs_dir
 from avatargen.core.finished import Finished
 from avatargen.core.values import Motion, RiggedMesh, Shape
 from avatargen.evaluate.colors import PartColor, part_colors
-from avatargen.evaluate.integrity import mesh_report, texel_density
+from avatargen.evaluate.integrity import crossings_in_a_pose, mesh_report, texel_density
 from avatargen.evaluate.judge import judge, judge_colors, look_distance
 from avatargen.evaluate.moving import motion_report, pairwise_distance
 from avatargen.evaluate.rig import stretch_report, weight_report
@@ -79,7 +79,7 @@ def full_report(
         "quality": record.get("quality"),
         "judges": verdicts,
         "part_colors": _colors(part_colors(text, avatar, run.shape, body, outfit=outfit)) if text else None,
-        "mesh": mesh_report(avatar.mesh),
+        "mesh": mesh_report(avatar.mesh) | {"crossing_faces_in_a_pose": crossings_in_a_pose(avatar)},
         "texels_per_cm": texel_density(avatar),
         "rig": weight_report(avatar) | {"stretch": stretch_report(avatar, motion_set())},
         "validator": validator_report(run.folder / "avatar.glb"),

@@ -30,6 +30,7 @@ def test_evaluate_writes_a_page_and_figures(finished, tmp_path, capsys):
     assert run["validator"].get("errors", 0) == run["validator"].get("warnings", 0) == 0
     # Voxels of 7 mm are as wide as the gaps between fingers: at this size a few faces there run through each other.
     assert run["mesh"]["crossing_faces"] < 0.003 * run["mesh"]["faces"]
+    assert run["mesh"]["crossing_faces_in_a_pose"] <= 0.001 * run["mesh"]["faces"]
     distances = {"joint_distance": 0.0, "look_distance": 0.0, "beta_distance": 0.0}
     texts = "appearance: Saitama; motion: punching; shape: tall"
     assert report["diversity"] == [{"texts": texts, "seeds": [0, 0]} | distances]
