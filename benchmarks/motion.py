@@ -129,16 +129,14 @@ def strip(motion: Motion, puppet, count: int = 8, size: int = 112) -> np.ndarray
     return (images.permute(0, 2, 3, 1).clamp(0, 1).numpy() * 255).astype(np.uint8).swapaxes(0, 1).reshape(size, -1, 3)
 
 
-def save_sheet(folder: Path, motions: list[Motion], passed: list[bool], puppet) -> None:
-    for begin in range(0, len(motions), 10):
-        rows = []
-        for motion, fine in zip(motions[begin : begin + 10], passed[begin : begin + 10], strict=True):
-            row = strip(motion, puppet)
-            row[:, :4] = (60, 170, 60) if fine else (200, 50, 50)
-            rows.append(row)
-        write_whole(
-            folder / f"motions_{begin:02d}.png", imageio.imwrite("<bytes>", np.concatenate(rows), extension=".png")
-        )
+def save_sheet(path: Path, motions: list[Motion], passed: list[bool], puppet) -> None:
+    """A row of frames for each motion, green at its left if it passed, red if not."""
+    rows = []
+    for motion, fine in zip(motions, passed, strict=True):
+        row = strip(motion, puppet)
+        row[:, :4] = (60, 170, 60) if fine else (200, 50, 50)
+        rows.append(row)
+    write_whole(path, imageio.imwrite("<bytes>", np.concatenate(rows), extension=".png"))
 
 
 def overview(motions: list[Motion], puppet, size: int = 84) -> np.ndarray:
@@ -190,7 +188,7 @@ def main() -> None:
         motion = generate_motion(row["text"], body, guidance, settings, 0, models=models)
         seconds, processor = time.perf_counter() - begun, time.process_time() - used
         motions.append(motion)
-        seen = Seen(motion=motion, joints=joints, lively=(told["pace median"], told["pace 60th"]))
+        seen = _seen(motion, joints, told)
         features = seen_features(motion, guidance, puppet)
         scores = scores_of(features, texts)
         results.append({
@@ -210,17 +208,24 @@ def main() -> None:
             )  # fmt: skip
     summary = summarise(results, told)
     if options.sheets is not None:
-        save_sheet(options.sheets, motions, [r["check"] for r in results], puppet)
+        for begin in range(0, len(motions), 10):
+            part = slice(begin, begin + 10)
+            passed = [r["check"] for r in results[part]]
+            save_sheet(options.sheets / f"motions_{begin:02d}.png", motions[part], passed, puppet)
         picture = imageio.imwrite("<bytes>", overview(motions, puppet), extension=".jpg", quality=85)
         write_whole(options.sheets / "all.jpg", picture)
     if options.seeds > 1 and options.seed_texts > 0:
-        summary |= seeds_apart(motions, options, settings, body, guidance, models, joints, usual)
+        summary |= seeds_apart(motions, rows, told, options, settings, body, guidance, models, puppet, usual)
     if options.original > 0:
         recipe = replace(original_recipe(settings), steps=options.original_steps)
         summary |= against_original(rows, results, options.original, recipe, body, guidance, models, puppet, texts)
     for key, value in summary.items():
         print(f"{key:45} {value:.3f}" if isinstance(value, float) else f"{key:45} {value}")
     save(options.json, {"summary": summary, "reference": told, "motions": results}, options)
+
+
+def _seen(motion: Motion, joints: np.ndarray, told: dict[str, float]) -> Seen:
+    return Seen(motion=motion, joints=joints, lively=(told["pace median"], told["pace 60th"]))
 
 
 def summarise(results: list[dict], told: dict[str, float]) -> dict[str, object]:
@@ -240,19 +245,26 @@ def summarise(results: list[dict], told: dict[str, float]) -> dict[str, object]:
     }
 
 
-def seeds_apart(motions, options, settings, body, guidance, models, joints, usual) -> dict[str, object]:
+def seeds_apart(motions, rows, told, options, settings, body, guidance, models, puppet, usual) -> dict[str, object]:
+    joints = puppet.joints[:24].double().numpy()
+    check = {row["text"]: row["check"] for row in rows}
     picked = np.unique(np.linspace(0, len(motions) - 1, min(options.seed_texts, len(motions))).round().astype(int))
-    within, worst, count, bad = [], 0.0, 0, []
+    within, worst, count, bad, fine = [], 0.0, 0, [], 0
     for text in (motions[index].name for index in picked):
-        made = []
+        made, kept, passed = [], [], []
         for seed in range(1, options.seeds + 1):
             motion = generate_motion(text, body, guidance, settings, seed, models=models)
             beyond = broken(motion, usual)
             worst, count = max(worst, beyond), count + 1
             bad += [f"{text}/{seed}"] * (beyond > BROKEN_DEG)
             made.append(inner_joints(motion, joints))
-        within += [apart(a, b) for i, a in enumerate(made) for b in made[:i]]
-        print(f"seeds of {text!r}: {statistics.fmean(apart(a, made[0]) for a in made[1:]):.3f} m", flush=True)
+            kept.append(motion)
+            passed.append(passes(check[text], _seen(motion, joints, told)))
+        apiece = [apart(a, b) for i, a in enumerate(made) for b in made[:i]]
+        within, fine = within + apiece, fine + sum(passed)
+        print(f"seeds of {text!r}: {statistics.fmean(apiece):.3f} m apart, checks {sum(passed)}", flush=True)
+        if options.sheets is not None:
+            save_sheet(options.sheets / f"seeds_{text.replace(' ', '_')}.png", kept, passed, puppet)
     inner = [inner_joints(motion, joints) for motion in motions]
     between = [apart(a, b) for i, a in enumerate(inner) for b in inner[:i]]
     return {
@@ -260,6 +272,7 @@ def seeds_apart(motions, options, settings, body, guidance, models, joints, usua
         f"seeds with a broken pose ({BROKEN_DEG:g} degrees)": len(bad),
         "which": ", ".join(bad),
         "worst of all seeds, degrees": worst,
+        "physical checks true, all seeds": fine / count,
         "seeds apart over actions apart (bar 0.5)": statistics.fmean(within) / statistics.fmean(between),
     }
 

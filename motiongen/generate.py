@@ -5,36 +5,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from avatargen.body.model import BodyModel
 from avatargen.core.errors import ConfigError
-from avatargen.core.files import cache_key, digest_bytes, load_tensors, save_tensors
+from avatargen.core.files import digest_bytes, load_tensors, save_tensors
 from avatargen.core.progress import Reporter, Silent
 from avatargen.core.rng import stream
 from avatargen.core.settings import MotionSettings
 from avatargen.core.values import Motion
 from avatargen.guidance.model import Guidance
-from motiongen.candidates import (
-    Candidates,
-    action,
-    phrase_scores,
-    prompt_feature,
-    rank_motions,
-    standard,
-    word_scores,
-)
-from motiongen.codebook import (
-    MotionCodebook,
-    PoseCodebook,
-    cached,
-    key_frames,
-    load_motion_codebook,
-    load_pose_codebook,
-    picture_features,
-    recoded,
-)
+from motiongen.candidates import Candidates, action, prompt_feature
+from motiongen.codebook import MotionCodebook, PoseCodebook, load_motion_codebook, load_pose_codebook, recoded
 from motiongen.finish import finish_clip, finish_motion
 from motiongen.manner import AS_FOUND, Manner, draw_manner, milder
 from motiongen.motion_features import Clip
@@ -45,11 +28,9 @@ from motiongen.pose_prior import DATA, PosePrior, load_open_prior, load_vposer
 from motiongen.pose_search import GENERATORS, find_candidates
 from motiongen.puppet import Puppet, make_puppet
 from motiongen.replay import lost_details
+from motiongen.starts import choose_starts
 
-_PER_CLIP = 2
 _WORDLESS = 1.5
-_CALLED = 6.0
-_CHANCE = 0.5
 _MANNER_MAY_COST = 0.06
 _JUDGED_VIEWS = 3
 
@@ -202,7 +183,9 @@ def find_motion(
         starts = torch.randn(settings.starts, models.vae.latent, generator=noise)
         scores = torch.zeros(settings.starts)
     else:
-        rows, scores = choose_starts(text, feature, guidance, puppet, models, settings, seed, reporter)
+        rows, scores = choose_starts(
+            text, feature, guidance, puppet, models.motions, models.vae, settings, seed, reporter
+        )
         starts = models.motions.latents[rows]
         drawn = _prior_draws(models.motions.latents, settings.prior_starts, noise)
         starts = torch.cat((starts, drawn))[: settings.starts]
@@ -248,52 +231,6 @@ def _mildest(
 
     least = score(manners[-1]) - _MANNER_MAY_COST
     return next((index for index, manner in enumerate(manners[:-1]) if score(manner) > least), len(manners) - 1)
-
-
-def choose_starts(
-    text: str,
-    feature: Float[Tensor, "1 d"],
-    guidance: Guidance,
-    puppet: Puppet,
-    models: Models,
-    settings: MotionSettings,
-    seed: int,
-    reporter: Reporter,
-) -> tuple[Int[Tensor, " s"], Float[Tensor, " s"]]:
-    """Rows of the motion codebook to start from, best first, and their scores.
-
-    Words first (the guidance's text-to-text cosine and plainly shared words), then the guidance looks at the key
-    frames of a shortlist.
-    """
-    motions = models.motions
-    told = settings.phrase_weight * standard(phrase_scores(guidance, feature, motions, reporter))
-    shared = word_scores(text, motions)
-    # A clip that is called just what the text says is it, whatever else a model takes the words for (a bow of ribbon).
-    called = _CALLED * (shared > 0.999)
-    scores = (told + settings.word_weight * shared + called)[motions.clip]
-    wanted = max(1, settings.starts - settings.prior_starts)
-    short = rank_motions(scores, motions.clip, max(settings.shortlist, wanted), _PER_CLIP)
-    poses = key_frames(models.vae, motions.latents[short], window(settings), 3)
-    key = cache_key(
-        guidance=guidance.name,
-        guidance_version=guidance.version,
-        body=puppet.version,
-        poses=digest_bytes(poses.numpy().tobytes()),
-    )
-
-    def look() -> Tensor:
-        return picture_features(guidance, puppet, poses.flatten(0, 1), (30.0,), reporter, "starts")
-
-    # The same for every seed of a text.
-    seen = cached(key, "starts", look, reporter)
-    looks = (seen @ feature.T)[:, 0].unflatten(0, (-1, 3)).max(1).values
-    total = scores[short] + settings.image_weight * standard(looks)
-    # Clips of one action score nearly alike; which of them is best is left to the seed, which of its windows is not
-    # (Gumbel's distribution makes the first of a ranking a draw from its softmax).
-    chance = torch.rand(len(motions.words), generator=stream(seed, "motion/choice")).clamp_min(1e-6)
-    total = total - settings.variety * _CHANCE * torch.log(-torch.log(chance))[motions.clip[short]]
-    order = total.argsort(descending=True)[:wanted]
-    return short[order], total[order]
 
 
 def _prior_draws(latents: Tensor, count: int, noise: torch.Generator) -> Tensor:

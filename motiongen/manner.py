@@ -8,7 +8,6 @@ that reach for the head), and feet are moved as a whole, so that what stood stil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -86,10 +85,10 @@ def draw_manner(text: str, variety: float, seed: int) -> Manner:
     much = min(variety / 0.6, 1.5)
 
     def between(what: str, low: float, high: float) -> float:
-        return low + (high - low) * _drawn(seed, what)
+        return low + (high - low) * drawn(seed, what)
 
     def one_of(what: str, names: Sequence[str]) -> str:
-        return names[int(len(names) * _drawn(seed, what))]
+        return names[int(len(names) * drawn(seed, what))]
 
     return Manner(
         delay=much * between("delay", -_DELAY, _DELAY),
@@ -103,18 +102,24 @@ def draw_manner(text: str, variety: float, seed: int) -> Manner:
         share=min(1.0, much * between("share", 0.75, 1.0)),
         stance=(much * between("wide", -0.02, 0.15), much * between("ahead", -0.32, 0.32)),
         # The guidance looks from one side and mostly likes the same hand; a text that names no side has none.
-        mirrored=swap_sides(text) == text and _drawn(seed, "side") < 0.5,
+        mirrored=swap_sides(text) == text and drawn(seed, "side") < 0.5,
     )  # fmt: skip
 
 
-def milder(manner: Manner) -> tuple[Manner, Manner, Manner, Manner]:
-    """The manner; with the feet where they were; with trunk and idle arms as they were; with all of these."""
-    feet = AS_FOUND.stance
-    pose: dict[str, Any] = {"one": "", "both": "", "trunk": AS_FOUND.trunk}
-    return manner, replace(manner, stance=feet), replace(manner, **pose), replace(manner, stance=feet, **pose)
+def milder(manner: Manner) -> tuple[Manner, ...]:
+    """The manner, and milder ones: stance, or trunk and idle arms, or both by half; all of these as they were."""
+    return tuple(_by(manner, pose, feet) for pose, feet in ((1.0, 1.0), (1.0, 0.5), (0.5, 1.0), (0.5, 0.5), (0.0, 0.0)))
 
 
-def _drawn(seed: int, what: str) -> float:
+def _by(manner: Manner, pose: float, feet: float) -> Manner:
+    """The manner with trunk and idle arms, and stance, that far from how they were."""
+    lean, turn, bend = manner.trunk
+    wide, ahead = manner.stance
+    trunk, stance = (pose * lean, pose * turn, pose * bend), (feet * wide, feet * ahead)
+    return replace(manner, trunk=trunk, share=pose * manner.share, stance=stance)
+
+
+def drawn(seed: int, what: str) -> float:
     """A number from 0 to 1. Ten seeds in a row fall into ten tenths, so neighbours are not alike by chance.
 
     For each kind on its own: a Latin hypercube.

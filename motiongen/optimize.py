@@ -27,6 +27,8 @@ from motiongen.puppet import Puppet, pictures
 
 BODY = slice(1, 22)
 _SOFTNESS = 0.02
+_STANDS = 1.0
+"""Speed (pelvis heights a second) at which half of a foot's sliding counts."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,7 +84,9 @@ def physical_terms(clip: Clip, offsets: Float[Tensor, "22 3"]) -> dict[str, Floa
     feet = joints[:, :, FEET + ANKLES]
     standing = clip.contacts.detach()
     standing = (standing[:, 1:] * standing[:, :-1]).repeat(1, 1, 2)
-    slide = ((feet.diff(dim=1) * RATE).square().sum(-1) * standing).mean((1, 2))
+    fast = (feet.diff(dim=1) * RATE).square().sum(-1)
+    # A foot that is fast does not stand, whatever contacts say that are blurred in time: else nobody would take off.
+    slide = (fast / (1.0 + fast / _STANDS**2) * standing).mean((1, 2))
     shake = (joints.diff(n=3, dim=1) * RATE).square().sum(-1).mean((1, 2))
     sunk = torch.relu(-joints[..., 1]).square().mean((1, 2))
     return {"slide": slide, "shake": shake, "sunk": sunk}

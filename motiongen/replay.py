@@ -1,8 +1,8 @@
 """Clips of our own, played again by code: they give back the details that the motion VAE smooths away.
 
 A nod of the head or a trembling hand is too small for 256 numbers that have to say everything about two seconds. But
-the clips of `motiongen.procedural` need not be remembered: their code ships. What the VAE loses of such a clip is added
-to whatever it decodes near that clip's latent.
+the clips of `motiongen.procedural` need not be remembered: their code ships. What the clip is beyond the decoded row of
+the codebook is added to whatever is decoded near that row. So a small change of the code needs no new codebook.
 """
 
 import re
@@ -41,9 +41,9 @@ def lost_details(vae: MotionVae, book: MotionCodebook, rows: Int[Tensor, " s"]) 
             continue
         times = book.begin[row] + torch.arange(FRAMES)
         features = to_features(cut_windows(played, torch.zeros(1, dtype=torch.long), times[None]))
-        latent = vae.encode(features)[0]
+        latent = vae.encode(features)[0][0]
         if float((latent - book.latents[row]).square().mean().sqrt()) < _SAME:
-            details[place] = (features - vae.decode(latent))[0]
+            details[place] = (features - vae.decode(book.latents[row][None]))[0]
     return details
 
 

@@ -90,7 +90,7 @@ def _rising(keys: list) -> list:
 
 def drink(t: Take) -> None:
     """The right hand lifts a cup, tilts it with the head, and lowers it."""
-    cup, mouth = (0.0, -0.23, 0.28), (-0.055, -0.005, 0.21)
+    cup, mouth = (0.0, -0.23, 0.28), (-0.045, -0.005, 0.18)
     t.key("hand_r", (0, None), (0.4, cup), (1.0, mouth), (2.3, mouth), (2.9, cup), (3.4, None))
     t.key("face_r", (0, (0,)), (0.4, (0,)), (1.0, (1,)), (2.3, (1,)), (2.9, (0,)))
     t.key(

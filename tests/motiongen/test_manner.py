@@ -139,15 +139,13 @@ def test_who_turns_keeps_the_stance():
 def test_the_mildest_manner_moves_no_joint_but_keeps_time_and_side():
     manner = draw_manner("nodding", 0.6, 4)
     motion = as_motion(standing())
-    first, feet, pose, last = milder(manner)
-    assert first is manner
+    first, feet, pose, half, last = milder(manner)
+    assert first == manner
     assert torch.equal(posed(standing(), last).rotations, standing().rotations)
     assert stanced(motion, REFERENCE_JOINTS, last) is motion
-    assert (last.delay, last.phase, last.tempo, last.mirrored) == (
-        manner.delay,
-        manner.phase,
-        manner.tempo,
-        manner.mirrored,
-    )
-    assert feet == replace(manner, stance=(0.0, 0.0))
-    assert pose == replace(last, stance=manner.stance)
+    timing = ("delay", "phase", "tempo", "mirrored")
+    assert all(getattr(last, name) == getattr(manner, name) for name in timing)
+    assert feet == replace(manner, stance=(0.5 * manner.stance[0], 0.5 * manner.stance[1]))
+    lean, turn, bend = manner.trunk
+    assert pose == replace(manner, trunk=(0.5 * lean, 0.5 * turn, 0.5 * bend), share=0.5 * manner.share)
+    assert half == replace(pose, stance=feet.stance)

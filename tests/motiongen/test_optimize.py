@@ -7,7 +7,11 @@ from avatargen.core.progress import Silent
 from avatargen.core.rng import stream
 from avatargen.core.settings import MotionSettings
 from motiongen.candidates import Candidates, prompt_feature
+from motiongen.codebook import load_motion_codebook
+from motiongen.feet import sole_points
+from motiongen.finish import finish_motion
 from motiongen.motion_features import JOINTS, Clip, standard_offsets
+from motiongen.motion_vae import load_motion_vae
 from motiongen.optimize import (
     Goal,
     full_rotations,
@@ -80,12 +84,44 @@ def test_a_still_body_on_the_floor_is_physical_and_a_sliding_or_sunk_one_is_not(
     assert all(float(value) < 1e-9 for value in calm.values())
     slid = replace(clip, root=clip.root + torch.linspace(0, 0.5, 20)[None, :, None] * torch.tensor([1.0, 0.0, 0.0]))
     speed = 0.5 / 19 * 30
-    assert float(physical_terms(slid, offsets)["slide"]) == pytest.approx(4 * speed**2 * 19 / (19 * 4), rel=1e-3)
+    assert float(physical_terms(slid, offsets)["slide"]) == pytest.approx(speed**2 / (1 + speed**2), rel=1e-3)
     assert float(physical_terms(slid, offsets)["shake"]) < 1e-6
     sunk = replace(clip, root=clip.root - torch.tensor([0.0, 0.3, 0.0]))
     assert float(physical_terms(sunk, offsets)["sunk"]) > 1e-3
     shaken = replace(clip, root=clip.root + 0.1 * (-1.0) ** torch.arange(20)[None, :, None])
     assert float(physical_terms(shaken, offsets)["shake"]) > 1.0
+
+
+def test_a_foot_that_is_fast_is_let_go_whatever_the_contacts_say():
+    clip = still_clip()
+    away = torch.linspace(0, 1.0, 20)[None, :, None] * torch.tensor([0.0, 1.0, 0.0])
+    pulls = []
+    for metres in (0.1, 5.0):
+        far = torch.tensor(metres, requires_grad=True)
+        physical_terms(replace(clip, root=clip.root + far * away), standard_offsets())["slide"].sum().backward()
+        assert far.grad is not None
+        pulls.append(float(far.grad))
+    assert pulls[1] < 0.05 * pulls[0]
+
+
+def test_a_jump_is_still_a_jump_after_the_search(guidance, puppet):
+    book, vae, joints = load_motion_codebook(), load_motion_vae(), puppet.joints[:24].double().numpy()
+    row = int((book.clip == book.names.index("cmu/01_01_mirrored")).nonzero()[0])
+    starts = book.latents[row : row + 1]
+    clip = vae.motion(starts)
+    settings = MotionSettings(guidance_every=0, pose_weight=0.0)
+    goal = Goal(
+        text=prompt_feature(guidance, "jumping"),
+        candidates=Candidates(poses=clip.rotations[0, :1, 1:22], scores=torch.zeros(1)),
+        start_scores=torch.zeros(1),
+        intensity=intensity(clip, vae.offsets),
+    )
+    made = optimise(vae, starts, goal, guidance, puppet, settings, stream(0, "t"), Silent()).latents
+    before, after = (
+        sole_points(finish_motion(latent, vae, puppet, settings, "x"), joints)[..., 1].min((1, 2)).max()
+        for latent in (starts[0], made[0])
+    )
+    assert after > max(0.1, 0.8 * before)
 
 
 def test_candidates_pull_the_motion_through_them(run, models, guidance):
