@@ -47,11 +47,17 @@ def lost_details(vae: MotionVae, book: MotionCodebook, rows: Int[Tensor, " s"]) 
     return details
 
 
+def own_action(name: str) -> str | None:
+    """Which action of ours the clip of that name is a take of; None if it is none of ours."""
+    told = _NAME.fullmatch(name)
+    return None if told is None else told["action"]
+
+
 @lru_cache(maxsize=64)
 def _played(name: str) -> MotionSet | None:
     """The clip of that name as it stands in a training set, or None if it is none of ours."""
     told = _NAME.fullmatch(name)
-    action = None if told is None else next((a for a in ACTIONS if a.name == told["action"]), None)
+    action = next((a for a in ACTIONS if a.name == own_action(name)), None)
     if told is None or action is None:
         return None
     take: Take = take_of(action, int(told["take"]), numpy_stream(0, f"procedural/{action.name}/{told['take']}"))

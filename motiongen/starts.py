@@ -4,8 +4,6 @@ Takes of one action, mirrored or not, are one kind. The seed draws a kind among 
 each as likely as it fits and however many takes it has; ten seeds in a row are spread evenly over the kinds.
 """
 
-import re
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -21,6 +19,7 @@ from motiongen.manner import drawn
 from motiongen.motion_vae import MotionVae
 from motiongen.optimize import intensity, window
 from motiongen.puppet import Puppet
+from motiongen.replay import own_action
 
 _PER_CLIP = 2
 _WINDOWS = 6
@@ -28,7 +27,9 @@ _WINDOWS = 6
 _CALLED = 0.8
 """Share of the most words that any clip shares with the text, from which on a clip is called so."""
 _FAR = 1.0
+"""How much worse than the best a clip may fit that is called as the text says."""
 _NEAR = 0.2
+"""And one that is not."""
 _ODDS = 0.8
 """A kind that fits worse by this much is e times less likely, at a variety of 1."""
 _LIVELIEST = 1.0
@@ -36,7 +37,7 @@ _LIVELIEST = 1.0
 _DRAWN = 6.0
 """What the drawn kind is ahead of all others: pictures choose among its takes, not among the kinds."""
 _CHANCE = 1.0
-_TAKE = re.compile(r"^(procedural/\w+?)_\d+(_travelling)?$")
+"""Of the seed in the order of takes, at a variety of 1."""
 
 
 @torch.no_grad()
@@ -100,7 +101,9 @@ def fitting(scores: Float[Tensor, " w"], shared: Float[Tensor, " w"]) -> Bool[Te
     called = shared >= _CALLED * shared.max()
     best = scores[called].max()
     better = (scores > best) & (scores > scores.max() - _NEAR)
-    return better | (called & (scores > (scores[better].max() if better.any() else best) - _FAR))
+    # Where no clip shares a word all are called alike, and only sense tells them apart.
+    far = _FAR if bool(shared.any()) else _NEAR
+    return better | (called & (scores > scores[called | better].max() - far))
 
 
 def top_of(values: Float[Tensor, " n"], groups: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
@@ -113,7 +116,7 @@ def kinds(motions: MotionCodebook) -> Int[Tensor, " w"]:
     """The number of each clip's kind: mirror images are one, and so are the takes of a clip of our own."""
     if not motions.names:
         return torch.arange(len(motions.words))
-    plain = [_TAKE.sub(r"\1", name.removesuffix("_mirrored")) for name in motions.names]
+    plain = [own_action(name) or name.removesuffix("_mirrored") for name in motions.names]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(plain))}
     return torch.tensor([numbers[name] for name in plain])
 
