@@ -30,6 +30,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "open_words": (),
     "guidance_embedded": ("--checks", "speed,retrieval,shape,words"),
     "guidance_ablation": ("--prompts", "1", "--steps", "20", "--size", "64"),
+    "guidance_gradient": ("--prompts", "1", "--steps", "15"),
     "motion": ("--texts", "6", "--seed-texts", "2", "--seeds", "2", "--original", "1", "--original-steps", "60"),
     "growth": ("--quick", "--repeats", "1"),
     "limits": ("--repeats", "3"),
@@ -38,7 +39,7 @@ QUICK: dict[str, tuple[str, ...]] = {
 }
 MINUTES = 20.0
 TAKES_DATA = {"motion"}
-FOLDERS = {"guidance_embedded", "guidance_ablation"}
+FOLDERS = {"guidance_embedded", "guidance_ablation", "guidance_gradient"}
 """Write their figures into a folder of their own."""
 
 

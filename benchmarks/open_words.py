@@ -22,7 +22,8 @@ from record import save
 from avatargen.guidance.embedded.colors import lab_from_srgb
 from avatargen.guidance.embedded.model import load_embedded
 from avatargen.guidance.embedded.open_words import Lookup
-from avatargen.guidance.embedded.reader import Reading, Unknown, read, stem
+from avatargen.guidance.embedded.reader import Reading, read
+from avatargen.guidance.embedded.tokens import Unknown, stem
 
 WORDS = Path(__file__).with_name("open_words.csv")
 BASIC = {

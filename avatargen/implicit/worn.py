@@ -53,7 +53,7 @@ _HATS: dict[str, str] = {
     "chef hat": "toque", "chef's hat": "toque", "toque": "toque", "nurse cap": "close", "crown": "crown",
     "tiara": "crown", "hard hat": "brimmed helmet", "construction helmet": "brimmed helmet",
     "fire helmet": "brimmed helmet", "firefighter helmet": "brimmed helmet", "helmet": "helmet",
-    "winged helmet": "helmet", "hood": "hood", "hijab": "hood", "veil": "hood", "headdress": "crown",
+    "winged helmet": "helmet", "hood": "hood", "cowl": "hood", "hijab": "hood", "veil": "hood", "headdress": "crown",
     "pirate hat": "straw", "party hat": "pointed", "santa hat": "pointed", "fedora": "bowler", "hat": "bowler",
 }  # fmt: skip
 _OUTFIT_HATS: dict[str, str] = {
@@ -68,7 +68,7 @@ _HAIR: dict[str, tuple[str, float]] = {
     "hair": ("short", 0.0), "hairstyle": ("short", 0.0), "haircut": ("short", 0.0), "locks": ("short", 0.0),
     "curls": ("curly", 0.0), "afro": ("afro", 0.0), "mohawk": ("mohawk", 0.0), "ponytail": ("ponytail", 0.5),
     "pigtails": ("pigtails", 0.4), "braids": ("pigtails", 0.5), "braid": ("ponytail", 0.7), "bun": ("bun", 0.0),
-    "buns": ("buns", 0.0), "dreadlocks": ("curly", 0.4), "wig": ("curly", 0.3), "bob": ("short", 0.22),
+    "buns": ("buns", 0.0), "dreadlocks": ("curly", 0.4), "wig": ("curly", 0.3), "bob-haircut": ("short", 0.22),
 }  # fmt: skip
 _HAIR_STYLES = {
     "spiky": "spiky", "spiked": "spiky", "curly": "curly", "wild": "spiky", "messy": "spiky", "frizzy": "afro",
@@ -85,6 +85,8 @@ _BARE_LEGS = re.compile(
 )
 _OPEN_HATS = frozenset({"pointed", "top", "bowler", "cowboy", "straw", "cap", "toque", "beret", "crown"})
 _HAIRLESS = frozenset({"bald", "bald-headed", "shaved", "hairless"})
+_GROWN = {"haired": "hair", "bearded": "beard"}
+_COMPOUND = re.compile(rf"\b([\w-]+)-({'|'.join(_GROWN)})\b")
 _BREAKS = "with|in|and|over|on|wearing|under|has|wears|who|that|which|is|dressed|of|from|to"
 _BREAK = re.compile(rf"\b(?:{_BREAKS})\b|[,;.&]")
 _VERY_LONG, _LONG, _SHORT = ("very long", "waist-length", "floor-length"), ("long",), ("short", "cropped", "trimmed")
@@ -170,6 +172,8 @@ def _phrases(text: str) -> Iterator[tuple[str, str]]:
                 yield phrase.strip(), name
     for phrase in _BREAK.split(text):
         yield phrase.strip(), ""
+    for before, grown in _COMPOUND.findall(text):  # "red-haired", "white-bearded"
+        yield f"{before.replace('-', ' ')} {_GROWN[grown]}", ""
 
 
 def _of_phrase(phrase: str, outfit: str) -> Iterator[Piece]:

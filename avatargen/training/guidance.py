@@ -8,10 +8,11 @@ defaults take at most an hour on two cores, the renders included; what ships was
 """
 
 import argparse
+import json
 import queue
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,7 +24,8 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.nn.functional import cross_entropy, smooth_l1_loss
 
-from avatargen.core.files import load_tensors, save_tensors
+from avatargen.core.errors import MissingExtraError
+from avatargen.core.files import load_tensors, save_tensors, write_whole
 from avatargen.core.progress import Reporter, Silent, Terminal, stage
 from avatargen.core.rng import numpy_stream, stream
 from avatargen.guidance.embedded.image_tower import ImageTower, JointReader, channels_last
@@ -31,6 +33,7 @@ from avatargen.guidance.embedded.open_words import PREFIX
 from avatargen.guidance.embedded.slots import BACKGROUND, SLOT_ID
 from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector
 from avatargen.training.gbuffers import join, make_buffers, make_pose_buffers
+from avatargen.training.held_out import Row, held_out, judge, plot_curve
 from avatargen.training.joint_reader import read_joints, train_joint_reader
 from avatargen.training.motions import clips_of, even_frames, read_motions
 from avatargen.training.open_words import WordPlan, load_open_words, make_lessons, save_open_words, train_open_words
@@ -56,6 +59,8 @@ class Plan:
     frames_per_clip: int = 8
     """Poses of each clip that are rendered besides, in whole-body views."""
     query_bodies: int = 320
+    held_out: int = 40
+    """Bodies that nothing is learned from, for the validation curve."""
     painted: int = 16
     queries: int = 4
     workers: int = 2
@@ -191,8 +196,14 @@ def _pose_rows(source: Source, clips: int, plan: Plan) -> Integer[np.ndarray, " 
 def train_tower(
     plan: Plan, motions: Path, out: Path, *, resume: bool = True, reporter: Reporter | None = None
 ) -> ImageTower:
-    """The averaged image tower after `plan.minutes` of training in all; checkpoints in `out/tower.safetensors`."""
-    _source(plan, motions, out, "none")  # renders what is not there yet, before there are several to do it
+    """The averaged image tower after `plan.minutes` of training in all; checkpoints in `out/tower.safetensors`.
+
+    Its errors on pictures that it does not learn from are judged at every checkpoint, and drawn: `out/curve.json` and
+    `out/curve.png`.
+    """
+    # Renders what is not there yet, before there are several to do it.
+    _source(plan, motions, out, "none")
+    pictures = held_out(motions, out, plan.seed + 4, plan.held_out)
     meeting = out / "meeting"
     meeting.unlink(missing_ok=True)
     others = [
@@ -202,7 +213,7 @@ def train_tower(
     for process in others:
         process.start()
     _meet(plan, meeting, 0)
-    tower = _train(plan, motions, out, resume=resume, reporter=reporter or Silent(), rank=0)
+    tower = _train(plan, motions, out, pictures, resume=resume, reporter=reporter or Silent(), rank=0)
     for process in others:
         process.join()
     return tower
@@ -211,7 +222,7 @@ def train_tower(
 def _help(plan: Plan, motions: Path, out: Path, resume: bool, rank: int, meeting: Path) -> None:
     torch.set_num_threads(1)
     _meet(plan, meeting, rank)
-    _train(plan, motions, out, resume=resume, reporter=Silent(), rank=rank)
+    _train(plan, motions, out, [], resume=resume, reporter=Silent(), rank=rank)
 
 
 def _meet(plan: Plan, meeting: Path, rank: int) -> None:
@@ -234,16 +245,30 @@ def _share_gradients(tower: ImageTower, spent: float, workers: int) -> float:
     return float(flat[-1])
 
 
-def _train(plan: Plan, motions: Path, out: Path, *, resume: bool, reporter: Reporter, rank: int) -> ImageTower:
+def _train(
+    plan: Plan, motions: Path, out: Path, pictures: Sequence[Batch], *, resume: bool, reporter: Reporter, rank: int
+) -> ImageTower:
     tower = channels_last(ImageTower())
     average = ImageTower()
     optimizer = torch.optim.AdamW(tower.parameters(), lr=plan.rate, weight_decay=0.02, betas=(0.9, 0.98))
     checkpoint = out / "tower.safetensors"
-    step, spent = 0, 0.0
+    step, spent, curve = 0, 0.0, list[Row]()
     if resume and checkpoint.exists():
-        step, spent = _restore(checkpoint, tower, average, optimizer)
+        step, spent, curve = _restore(checkpoint, tower, average, optimizer)
     else:
         average.load_state_dict(tower.state_dict())
+    average.eval()
+
+    def keep() -> None:
+        """Judge the average, and write everything that a resumed training needs."""
+        if not curve or curve[-1]["step"] != step:
+            curve.append({"step": float(step), "seconds": round(spent, 1), **judge(average, pictures)})
+        _save(checkpoint, tower, average, optimizer, step, spent, curve)
+        _draw(curve, out, reporter)
+        reporter.note("  ".join(f"{key} {value:.4g}" for key, value in curve[-1].items()))
+
+    if rank == 0:
+        keep()
     # Named by the step, so that a resumed training does not see its first batches again.
     source = _source(plan, motions, out, f"{rank}/{step}")
     weights = slot_weights()
@@ -269,12 +294,19 @@ def _train(plan: Plan, motions: Path, out: Path, *, resume: bool, reporter: Repo
             reporter.step(round(spent) - round(before), **values)
             if rank == 0 and now - saved > plan.save_seconds:
                 saved = now
-                _save(checkpoint, tower, average, optimizer, step, spent)
-                reporter.note(f"{step} steps, {spent:.0f} s: " + ", ".join(f"{k} {v:.4f}" for k, v in values.items()))
+                keep()
     batches.close()
     if rank == 0:
-        _save(checkpoint, tower, average, optimizer, step, spent)
-    return average.eval()
+        keep()
+    return average
+
+
+def _draw(curve: list[Row], out: Path, reporter: Reporter) -> None:
+    write_whole(out / "curve.json", (json.dumps(curve, indent=1) + "\n").encode())
+    try:
+        plot_curve(curve, out / "curve.png")
+    except MissingExtraError as error:
+        reporter.note(str(error))  # hours of training must not end for want of a picture
 
 
 def _source(plan: Plan, motions: Path, out: Path, name: str) -> Source:
@@ -297,16 +329,24 @@ def _average(average: ImageTower, tower: ImageTower, decay: float) -> None:
 
 
 def _save(
-    path: Path, tower: ImageTower, average: ImageTower, optimizer: torch.optim.Optimizer, step: int, spent: float
+    path: Path,
+    tower: ImageTower,
+    average: ImageTower,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    spent: float,
+    curve: list[Row],
 ) -> None:
     tensors = {f"tower/{k}": v for k, v in tower.state_dict().items()}
     tensors |= {f"average/{k}": v for k, v in average.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{k}": torch.as_tensor(v) for k, v in state.items()}
-    save_tensors(path, tensors, {"step": str(step), "spent": f"{spent:.1f}"})
+    save_tensors(path, tensors, {"step": str(step), "spent": f"{spent:.1f}", "curve": json.dumps(curve)})
 
 
-def _restore(path: Path, tower: ImageTower, average: ImageTower, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+def _restore(
+    path: Path, tower: ImageTower, average: ImageTower, optimizer: torch.optim.Optimizer
+) -> tuple[int, float, list[Row]]:
     tensors, notes = load_tensors(path)
 
     def under(prefix: str) -> dict[str, Tensor]:
@@ -319,7 +359,7 @@ def _restore(path: Path, tower: ImageTower, average: ImageTower, optimizer: torc
         index, _, name = key.partition("/")
         state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    return int(notes["step"]), float(notes["spent"])
+    return int(notes["step"]), float(notes["spent"]), json.loads(notes.get("curve", "[]"))
 
 
 def main(argv: list[str] | None = None) -> None:

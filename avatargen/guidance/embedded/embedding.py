@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate, normalize
 
 from avatargen.guidance.embedded.colors import COLOR_WIDTH, color_features, features_of_srgb, lab_from_srgb
-from avatargen.guidance.embedded.reader import Paint, Reading
+from avatargen.guidance.embedded.dress import Paint
+from avatargen.guidance.embedded.reader import Reading
 from avatargen.guidance.embedded.slots import SLOT_ID, SLOTS, TRAITS
 
 POSE_WIDTH = 64
@@ -46,8 +47,7 @@ def importance() -> Float[Tensor, " slots"]:
 def slot_colors(
     images: Float[Tensor, "b 3 h w"], shares: Float[Tensor, "b slots h2 w2"]
 ) -> tuple[Float[Tensor, "b slots color"], Float[Tensor, "b slots"]]:
-    """Mean color vector of each slot's pixels, and how far the slot is in view (0..1); no gradient into `shares`."""
-    shares = shares.detach()
+    """Mean color vector of each slot's pixels, and how far the slot is in view (0..1)."""
     if shares.shape[2:] != images.shape[2:]:
         shares = interpolate(shares, size=images.shape[2:], mode="bilinear", align_corners=False)
     flat = shares.flatten(2)

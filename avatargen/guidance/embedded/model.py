@@ -11,7 +11,6 @@ from torch import Tensor
 
 from avatargen.core.errors import BrokenFileError, MissingAssetError
 from avatargen.core.files import digest_bytes, digest_file, load_tensors
-from avatargen.guidance.embedded import embedding, image_tower, lexicon, open_words, reader
 from avatargen.guidance.embedded.colors import COLOR_WIDTH
 from avatargen.guidance.embedded.embedding import POSE_WIDTH, image_vector, slot_colors, text_vector
 from avatargen.guidance.embedded.image_tower import (
@@ -105,7 +104,8 @@ class EmbeddedGuidance:
         """Unit features of sRGB pictures in 0..1; differentiable, the places of the parts being taken as fixed."""
         small = fit_size(images.to(self._device, torch.float32))
         shares, traits, pose = _Reading.apply(small, self)
-        colors, seen = slot_colors(small, shares)
+        # A gradient through the shares would teach the paint to move the parts about, and reach it as noise.
+        colors, seen = slot_colors(small, shares.detach())
         return image_vector(colors, seen, traits, pose)
 
     def encode_prompt(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
@@ -135,10 +135,8 @@ class EmbeddedGuidance:
 
 @lru_cache(maxsize=1)
 def _code_version() -> str:
-    """Digest of what decides features besides the weights: the reader, its words, the layout of the space."""
-    modules = (lexicon, reader, embedding, image_tower, open_words)
-    parts = [Path(str(module.__file__)).read_bytes() for module in modules]
-    return digest_bytes(b"".join(parts))
+    """Digest of what decides features besides the weights: all of this folder's code, so that nothing is left out."""
+    return digest_bytes(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))))
 
 
 def load_embedded(device: torch.device | str = "cpu", weights: Path | None = None) -> EmbeddedGuidance:

@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 
 from avatargen.core.files import digest_bytes
 from avatargen.guidance.embedded import lexicon
-from avatargen.guidance.embedded.reader import entries, stem
+from avatargen.guidance.embedded.tokens import entries, stem
 
 PREFIX = "open/"
 """Of this network's tensors in the file of weights."""

@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 
 from avatargen.guidance.embedded.embedding import POSE_WIDTH
 from avatargen.guidance.embedded.image_tower import JOINTS
-from avatargen.guidance.embedded.reader import clean, stem
+from avatargen.guidance.embedded.tokens import clean, stem
 
 BUCKETS = 6000
 PIECES = 96

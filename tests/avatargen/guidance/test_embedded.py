@@ -15,9 +15,10 @@ from avatargen.guidance.embedded.colors import COLOR_WIDTH, color_features, feat
 from avatargen.guidance.embedded.embedding import WIDTH, image_vector, slot_colors, text_vector
 from avatargen.guidance.embedded.image_tower import ImageTower, JointReader, fit_size, moments
 from avatargen.guidance.embedded.model import EmbeddedGuidance, load_embedded
-from avatargen.guidance.embedded.reader import build_words, read, stem
+from avatargen.guidance.embedded.reader import build_words, read
 from avatargen.guidance.embedded.slots import SLOTS, TRAITS
 from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector, encode_pieces
+from avatargen.guidance.embedded.tokens import stem
 from avatargen.guidance.model import Guidance, fit_above_usual
 from avatargen.render.cameras import orbit
 from avatargen.render.picture import render_mesh
