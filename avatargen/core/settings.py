@@ -167,6 +167,10 @@ class ImplicitSettings:
     """Optimisation steps; each renders `views` pictures and moves everything once."""
     minutes: float = 0.0
     """Stop after about this many minutes, however many steps are left; 0: no limit."""
+    patience: int = 100
+    """Settle and stop once the score has not risen for this many steps; 0: never."""
+    coarse_share: float = 0.0
+    """For this share of the steps pictures have half the size, and only the coarser half of all levels learns."""
     views: int = 4
     """Pictures per step."""
     image_size: int = 0
@@ -201,6 +205,8 @@ class ImplicitSettings:
     """Left and right share what the levels learn; body parts keep a code of their own side."""
     growth: float = 1.0
     """Factor on how far the surface may leave each body part."""
+    gradient: str = "differences"
+    """differences | exact: of the distance, for normals; finite, and so smooth, or of the interpolated values."""
     normal_mm: float = 6.0
     """Reach of the finite differences that give normals."""
     sharpness: float = 600.0
@@ -225,8 +231,12 @@ class ImplicitSettings:
     """Gradient length one, so that the field stays a distance."""
     smooth_weight: float = 0.2
     """Color differences between neighbouring points of the body."""
+    smooth_left: float = 1.0
+    """Share of `smooth_weight` that is left at the last step; it falls evenly on a log scale."""
     bend_weight: float = 0.5
-    """Roughness of the growth."""
+    """Roughness (curvature) of the growth."""
+    bend_left: float = 1.0
+    """Share of `bend_weight` that is left at the last step."""
     relief: float = 1.0
     """Painted clothes and hair stand off the body by this many times their usual height; 0: paint stays flat."""
     outfit: bool = True

@@ -19,9 +19,18 @@ from avatargen.implicit.color import Colors, Look, colors_at, features_at, make_
 from avatargen.implicit.encoding import Pyramid, band_pyramid, hash_pyramid, plane_pyramid
 from avatargen.implicit.jaw import parts_to_paint
 from avatargen.implicit.relief import paint_relief
-from avatargen.implicit.sdf import BodyField, Volume, body_field, bounded_growth, tap_gradient, tap_points
+from avatargen.implicit.sdf import (
+    BodyField,
+    Volume,
+    body_field,
+    bounded_growth,
+    growth_gradient,
+    tap_gradient,
+    tap_points,
+)
 from avatargen.implicit.tailor import Outfit
 
+GRADIENTS = ("differences", "exact")
 _CHUNK = 1 << 18
 _SEAM = 0.008
 """Over this far, in metres, what hangs free passes into what lies on the body."""
@@ -73,6 +82,8 @@ class AvatarField:
     """Joints of the posed body."""
     parts: Integer[Tensor, " f"] | None
     """Part of each face of the body, where known."""
+    exact: bool = False
+    """Whether gradients are exact instead of finite differences."""
     sculpted: bool = True
     """Whether growth is learned; else the surface is the body's, plus relief."""
     relief: Volume | None = None
@@ -127,8 +138,22 @@ class AvatarField:
         return replace(self, relief=paint_relief(self.body, self.look, self.parts, style, factor))
 
     def gradient(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-        """Gradient of the distance by finite differences; differentiable in what was learned."""
+        """Gradient of the distance; differentiable in what was learned.
+
+        By finite differences; exactly (of the interpolated values) if `exact` and nothing hangs free.
+        """
+        if self.exact and self.outfit is None:
+            return self._slope(points.detach())
         return tap_gradient(self.distance(tap_points(points, self.normal_step)), self.normal_step)
+
+    def _slope(self, points: Tensor) -> Tensor:
+        found = self.body.distance.gradient(points)
+        if self.sculpted:
+            raw = self.shape_pyramid(self.learned.growth, points)[:, 0]
+            raw_slope = self.shape_pyramid.gradient(self.learned.growth, points)
+            limit = self.body.limit
+            found = found - growth_gradient(raw, raw_slope, limit(points), limit.gradient(points))
+        return found if self.relief is None else found - self.relief.gradient(points)
 
     def colors(self, points: Float[Tensor, "n 3"]) -> Colors:
         """Both colors from a nearly closest body point; differentiable in what was learned."""
@@ -209,6 +234,7 @@ def build_field(
         normal_step=settings.normal_mm / 1000,
         joints=joints,
         parts=None if parts is None else parts.to(device),
+        exact=settings.gradient == "exact",
         sculpted=sculpted,
     )
 

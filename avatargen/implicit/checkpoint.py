@@ -18,6 +18,8 @@ class Progress:
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
     step: int = 0
+    share: float = 0.0
+    """How much of the way lies behind, 0..1."""
     rate: float = 1.0
     """Factor on all learning rates; halved after each failure."""
     told: list[tuple[float, float]] = field(default_factory=list)

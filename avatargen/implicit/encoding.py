@@ -56,6 +56,16 @@ class Level:
         found = self.cells.view(-1).index_select(0, flat) * inside
         return self.corners.index_select(0, found), weights.contiguous()
 
+    def slopes(self, points: Float[Tensor, "n 3"], axis: int) -> tuple[Integer[Tensor, "n 8"], Float[Tensor, "n 8"]]:
+        """As `rows`, but with the weights' derivatives in one coordinate of the points."""
+        rows, _ = self.rows(points)
+        part = _place(self, points)[1]
+        both = torch.stack([1.0 - part, part])
+        slope = _stretch(self, points, axis) * torch.ones_like(part[axis])
+        both[:, axis] = torch.stack([-slope, slope])
+        weights = both[:, None, None, 0] * both[None, :, None, 1] * both[None, None, :, 2]
+        return rows, (self.gain * weights.view(8, -1).t()).contiguous()
+
     def _hashed(self, cell: Tensor) -> Tensor:
         corner = cell.long().t()[:, None] + torch.tensor(_CORNERS, device=cell.device)
         mixed = corner[..., 0] * _PRIMES[0]
@@ -87,17 +97,30 @@ class Planes:
 
     def rows(self, points: Float[Tensor, "n 3"]) -> tuple[Integer[Tensor, "n 12"], Float[Tensor, "n 12"]]:
         """Rows of the table and bilinear weights at points, four for each plane."""
+        cell, part, _ = self._within(points)
+        return self._corners(cell, torch.stack([1.0 - part, part]), (self.gain,) * 3)
+
+    def slopes(self, points: Float[Tensor, "n 3"], axis: int) -> tuple[Integer[Tensor, "n 12"], Float[Tensor, "n 12"]]:
+        """As `rows`, but with the weights' derivatives in one coordinate of the points."""
+        cell, part, within = self._within(points)
+        both = torch.stack([1.0 - part, part])
+        slope = _stretch(self, points, axis) * within[axis]
+        both[:, axis] = torch.stack([-slope, slope])
+        return self._corners(cell, both, tuple(self.gain if axis in plane else 0.0 for plane in _PLANES))
+
+    def _within(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Cells and places in them, those of the rim for points beyond it, and which points are not, [3, n] each."""
         cell, part = _place(self, points)
         last = torch.tensor([[size - 2] for size in self.shape], dtype=torch.int32, device=cell.device)
         part = torch.where(cell < 0, 0.0, torch.where(cell > last, 1.0, part))
-        cell = torch.minimum(cell.clamp_min(0), last)
+        return torch.minimum(cell.clamp_min(0), last), part, (cell >= 0) & (cell <= last)
+
+    def _corners(self, cell: Tensor, both: Float[Tensor, "2 3 n"], gains: Sequence[float]) -> tuple[Tensor, Tensor]:
         rows, weights, first = [], [], self.first
-        for one, two in _PLANES:
+        for (one, two), gain in zip(_PLANES, gains, strict=True):
             corner = first + cell[one] * self.shape[two] + cell[two]
             rows += [corner, corner + 1, corner + self.shape[two], corner + self.shape[two] + 1]
-            near = self.gain * (1.0 - part[one])
-            far = self.gain * part[one]
-            weights += [near * (1.0 - part[two]), near * part[two], far * (1.0 - part[two]), far * part[two]]
+            weights += [gain * both[i, one] * both[j, two] for i in range(2) for j in range(2)]
             first += self.shape[one] * self.shape[two]
         return torch.stack(rows).t().contiguous(), torch.stack(weights).t().contiguous()
 
@@ -130,6 +153,10 @@ class Pyramid:
         """The same pyramid on `device`."""
         return replace(self, levels=tuple(level.to(device) for level in self.levels))
 
+    def coarser(self) -> "Pyramid":
+        """The coarser half of the levels, of the same table; at least one."""
+        return replace(self, levels=self.levels[: max(1, (len(self.levels) + 1) // 2)])
+
     def encode(self, points: Float[Tensor, "n 3"]) -> tuple[Integer[Tensor, "n k"], Float[Tensor, "n k"]]:
         """Rows and weights of all levels side by side; not differentiable in the points."""
         found = [level.rows(points.detach()) for level in self.levels]
@@ -141,23 +168,20 @@ class Pyramid:
         return lookup(table, rows, weights)
 
     def gradient(self, table: Float[Tensor, "rows 1"], points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-        """Exact derivative of a one-column table's value in the points (where no level is mirrored)."""
+        """Exact derivative of a one-column table's value in the points; differentiable in the table."""
         parts = []
         for axis in range(3):
-            rows, weights = zip(*(_slope_rows(level, points.detach(), axis) for level in self.levels), strict=True)
+            rows, weights = zip(*(level.slopes(points.detach(), axis) for level in self.levels), strict=True)
             parts.append(lookup(table, torch.cat(rows, dim=1), torch.cat(weights, dim=1)))
         return torch.cat(parts, dim=1)
 
 
-def _slope_rows(level: Level | Planes, points: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    if level.mirror or isinstance(level, Planes):
-        raise ValueError("mirrored pyramids and planes have no exact gradient here; take finite differences")
-    rows, _ = level.rows(points)
-    part = _place(level, points)[1]
-    factors = [torch.stack([1.0 - part[a], part[a]], dim=1) for a in range(3)]
-    factors[axis] = torch.tensor([-1.0, 1.0], device=part.device).expand(len(points), 2) / level.spacing
-    weights = torch.einsum("ni,nj,nk->nijk", *factors).reshape(-1, 8) * level.gain
-    return rows, weights
+def _stretch(level: Level | Planes, points: Tensor, axis: int) -> Tensor | float:
+    """Derivative of the place in cells (see `_place`) in the points' coordinate."""
+    if not level.mirror or axis > 0:
+        return 1.0 / level.spacing
+    x = points[:, 0]
+    return x / (x.square() + (0.5 * level.spacing) ** 2).sqrt() / level.spacing
 
 
 class _Lookup(torch.autograd.Function):

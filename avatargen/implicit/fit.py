@@ -17,22 +17,21 @@ from torch.nn.functional import avg_pool2d
 
 from avatargen.body.model import BodyModel
 from avatargen.core.errors import ConfigError
-from avatargen.core.files import cache_key
 from avatargen.core.parts import PARTS
-from avatargen.core.progress import Reporter, Silent, Stopwatch, stage
+from avatargen.core.progress import Reporter, Silent
 from avatargen.core.rng import stream
-from avatargen.core.settings import ImplicitSettings, RefineSettings
-from avatargen.core.steady import LossWatch, sound_step
-from avatargen.core.stopping import leave
+from avatargen.core.settings import ImplicitSettings
+from avatargen.core.steady import sound_step
 from avatargen.guidance.augment import random_maps, warp
 from avatargen.guidance.losses import direction_loss, negative_loss
 from avatargen.guidance.model import Guidance
-from avatargen.implicit.avatar import AvatarField, build_field
-from avatargen.implicit.checkpoint import Memory, Progress, resume, save
+from avatargen.implicit.avatar import GRADIENTS, AvatarField, build_field
+from avatargen.implicit.checkpoint import Progress, resume
 from avatargen.implicit.distance import surface_samples
 from avatargen.implicit.draw import Drawing, draw, draw_body, paint, shade_factor
 from avatargen.implicit.sdf import part_kind
 from avatargen.implicit.shown import backdrops, check_pictures, color_light, gentle_light
+from avatargen.implicit.stepping import eased, fit_key, run_steps
 from avatargen.implicit.tailor import dress
 from avatargen.implicit.views import ORDER, step_cameras, step_views
 from avatargen.implicit.words import Pictures, Words, encode_words
@@ -54,7 +53,6 @@ _GREY_VIEWS = ("body", "body")
 # Usual length of a change of features: shorter changes are damped instead of blown up (see direction_loss).
 _CHANGE_FLOOR = 0.1
 _REGULAR_POINTS = 4096
-_KEEP_EVERY = 10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,10 +90,12 @@ def prepare(
     """Build the field at step 0 and everything around it, on the device of the guidance's features.
 
     Raises:
-        ConfigError: `settings.sculpt` is none of auto, on, grey, off, or `settings.pictures` cannot be used.
+        ConfigError: `settings.sculpt` or `settings.gradient` is not known, or `settings.pictures` cannot be used.
     """
     if settings.sculpt not in ("auto", *_MODES):
         raise ConfigError(f"implicit.sculpt = {settings.sculpt!r} is not known\n  Write auto, on, grey or off.")
+    if settings.gradient not in GRADIENTS:
+        raise ConfigError(f"implicit.gradient = {settings.gradient!r} is not known\n  Write {' or '.join(GRADIENTS)}.")
     check_pictures(settings.pictures)
     embedded = guidance.name.startswith("embedded")
     mode = _MODES[settings.sculpt if settings.sculpt != "auto" else "grey" if embedded else "on"]
@@ -174,6 +174,7 @@ def fit_avatar(
         reporter,
         checkpoint,
         key,
+        patience=settings.patience,
     )
     field = scene.field.with_relief(settings.relief)
     if settings.outfit:
@@ -181,79 +182,6 @@ def fit_avatar(
         outfit = dress(description, surface.vertices, surface.faces, field.parts, field.joints, usual_hair=hair)
         field = replace(field, outfit=None if outfit is None else outfit.to(field.device))
     return field
-
-
-def fit_key(
-    version: int,
-    description: str,
-    body: BodyModel,
-    betas: Float[Tensor, " n"],
-    guidance: Guidance,
-    settings: ImplicitSettings,
-    seed: int,
-    asked: str = "",
-) -> str:
-    """Names what is being optimised, so that a checkpoint of something else is not taken for it."""
-    return cache_key(
-        version=version, description=description, body=body.version, guidance=guidance.version, seed=seed,
-        settings=settings, betas=[round(float(b), 6) for b in betas], asked=asked,
-    )  # fmt: skip
-
-
-def run_steps(
-    settings: ImplicitSettings | RefineSettings,
-    progress: Progress,
-    set_rates: Callable[[float], None],
-    step: Callable[[], tuple[float, float]],
-    reporter: Reporter,
-    checkpoint: Path | None,
-    key: str,
-    name: str = "sculpting",
-) -> None:
-    """Take steps until they, or the time, are up.
-
-    Args:
-        settings: how many, how long, how often to save.
-        progress: where the optimisation stands; changed.
-        set_rates: told the share of the way that lies behind, 0..1, before each step.
-        step: takes one step; loss (not finite where it failed) and score.
-        reporter: told both.
-        checkpoint: a file to write every so many steps and at the end.
-        key: names what is being optimised, for that file.
-        name: of the stage, as the user is told it.
-    """
-    clock, memory, watch = Stopwatch(), Memory(progress), LossWatch()
-    with stage(reporter, name, settings.steps):
-        for loss, score in progress.told:  # by a run before this one
-            reporter.step(loss=loss, score=score)
-        while progress.step < settings.steps and not leave(f"{name} after {progress.step} of {settings.steps} steps"):
-            share = progress.step / settings.steps
-            if settings.minutes > 0:
-                share = max(share, clock.seconds / (60.0 * settings.minutes))
-                if share >= 1.0:
-                    reporter.note(f"time is up after {progress.step} of {settings.steps} steps")
-                    break
-            set_rates(share)
-            if progress.step % _KEEP_EVERY == 0:
-                memory.propose()
-            loss, score = step()
-            if not watch.sound(loss):
-                memory.restore(0.5 * progress.rate)
-                if watch.hopeless:
-                    reporter.note("the optimisation keeps failing; its last good state is used")
-                    break
-                reporter.note(
-                    f"the loss of step {progress.step + 1} is {loss:.3g}: back to a good state, on at half the rate"
-                )
-                continue
-            memory.confirm()
-            progress.step += 1
-            progress.told.append((loss, score))
-            reporter.step(loss=loss, score=score)
-            if checkpoint is not None and settings.checkpoint_every and progress.step % settings.checkpoint_every == 0:
-                save(checkpoint, progress, key)
-    if checkpoint is not None:
-        save(checkpoint, progress, key)
 
 
 def _optimizer(scene: Scene) -> torch.optim.Adam:
@@ -286,13 +214,9 @@ def _grey_pace(settings: ImplicitSettings) -> float:
     return _GREY_PACE * (1.0 if settings.minutes > 0 else min(1.0, _GREY_STEPS / max(1, settings.steps)))
 
 
-def eased(share: float) -> float:
-    """Factor on rates when `share` of the way is done: up over the first 5 %, then down along a cosine to 5 %."""
-    return min(1.0, (share + 0.01) / 0.05) * (0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * share)))
-
-
 def _step(scene: Scene, progress: Progress) -> tuple[float, float]:
-    loss, score = step_loss(scene, progress.step, progress.generator)
+    seen = coarser(scene) if progress.share < scene.settings.coarse_share else scene
+    loss, score = step_loss(seen, progress.step, progress.generator, progress.share)
     value = sound_step(progress.optimizer, loss)
     if not math.isfinite(value):
         return value, score
@@ -304,8 +228,27 @@ def _step(scene: Scene, progress: Progress) -> tuple[float, float]:
     return value, score
 
 
-def step_loss(scene: Scene, step: int, generator: torch.Generator) -> tuple[Float[Tensor, ""], float]:
-    """The whole loss of one step, and the mean cosine of its pictures to the text."""
+def coarser(scene: Scene) -> Scene:
+    """The same scene looked at in half the size; of the fields the coarser half of the levels, which alone learns.
+
+    Finer levels start at nothing, so leaving them out changes no value before they have learned.
+    """
+    field = replace(
+        scene.field,
+        shape_pyramid=scene.field.shape_pyramid.coarser(),
+        color_pyramid=scene.field.color_pyramid.coarser(),
+    )
+    return replace(scene, field=field, size=max(16, scene.size // 2))
+
+
+def _annealed(weight: float, left: float, share: float) -> float:
+    return weight * left**share
+
+
+def step_loss(
+    scene: Scene, step: int, generator: torch.Generator, share: float = 0.0
+) -> tuple[Float[Tensor, ""], float]:
+    """The whole loss of one step, and the mean cosine of its pictures to the text; `share` of the way lies behind."""
     settings, shown = scene.settings, scene.settings.pictures
     body = scene.field.body.surface
     views = step_views(step, settings.views, shown.kinds or ORDER)
@@ -334,7 +277,7 @@ def step_loss(scene: Scene, step: int, generator: torch.Generator) -> tuple[Floa
         loss = loss + _keeping_loss(scene, drawing)
     elif textureless and scene.mode == "grey":
         loss = loss + _clay_loss(scene, generator)
-    return loss + _surface_loss(scene, generator), score
+    return loss + _surface_loss(scene, generator, share), score
 
 
 def _clay_loss(scene: Scene, generator: torch.Generator) -> Float[Tensor, ""]:
@@ -426,7 +369,7 @@ def _keeping_loss(scene: Scene, drawing: Drawing) -> Tensor:
     return loss + scene.settings.eikonal_weight * eikonal_loss(drawing.gradient)
 
 
-def _surface_loss(scene: Scene, generator: torch.Generator) -> Tensor:
+def _surface_loss(scene: Scene, generator: torch.Generator, share: float) -> Tensor:
     """Colors and growth of neighbouring points on the whole body, seen or not."""
     settings, field = scene.settings, scene.field
     pick = torch.randint(len(scene.surface), (_REGULAR_POINTS,), generator=generator).to(scene.device)
@@ -436,10 +379,12 @@ def _surface_loss(scene: Scene, generator: torch.Generator) -> Tensor:
     colors = field.colors(torch.cat([points, points + 0.008 * offset]))
     here, there = colors.change.split(_REGULAR_POINTS)
     held = (here.abs().mean(-1) * scene.hold[pick]).mean()
-    loss = settings.smooth_weight * (here - there).abs().mean() + settings.plain_weight * held
+    smooth = _annealed(settings.smooth_weight, settings.smooth_left, share)
+    loss = smooth * (here - there).abs().mean() + settings.plain_weight * held
     if not field.sculpted:
         return loss
     reach = 0.020 * offset
     raw = field.shape_pyramid(field.learned.growth, torch.cat([points - reach, points, points + reach]))[:, 0]
     before, middle, after = raw.split(_REGULAR_POINTS)
-    return loss + settings.bend_weight * ((before + after - 2.0 * middle) / 0.020).square().mean()
+    bend = _annealed(settings.bend_weight, settings.bend_left, share)
+    return loss + bend * ((before + after - 2.0 * middle) / 0.020).square().mean()

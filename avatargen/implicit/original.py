@@ -27,10 +27,10 @@ from avatargen.guidance.augment import random_maps, warp
 from avatargen.guidance.losses import negative_loss
 from avatargen.guidance.model import Guidance
 from avatargen.implicit.checkpoint import Progress, resume
-from avatargen.implicit.fit import fit_key, run_steps
 from avatargen.implicit.network_field import NetworkField, build_network_field
 from avatargen.implicit.neus import Rendered, render_rays, sample_depths
 from avatargen.implicit.shown import backdrops, check_pictures
+from avatargen.implicit.stepping import fit_key, run_steps
 from avatargen.implicit.template import fit_template, rate_at, tell_again, template_picture
 from avatargen.implicit.words import Pictures, Words, encode_words
 from avatargen.render.cameras import Cameras, look_at

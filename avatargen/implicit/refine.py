@@ -35,10 +35,11 @@ from avatargen.implicit.color import Colors
 from avatargen.implicit.crisp import Canvas, Regions, crisp_colors, find_regions, neighbor_mean, smoothed
 from avatargen.implicit.draw import Drawing, paint, shade_factor
 from avatargen.implicit.encoding import Pyramid, hash_pyramid
-from avatargen.implicit.fit import CLAY, Pictures, eased, fit_key, guidance_loss, run_steps
+from avatargen.implicit.fit import CLAY, Pictures, guidance_loss
 from avatargen.implicit.jaw import parts_to_paint
 from avatargen.implicit.sdf import PART_LIMITS, bounded_growth, part_kind
 from avatargen.implicit.shown import backdrops, color_light
+from avatargen.implicit.stepping import eased, fit_key, run_steps
 from avatargen.implicit.views import step_cameras, step_views
 from avatargen.implicit.words import Words, encode_words
 from avatargen.render.cameras import Cameras, orbit, stack_cameras

@@ -55,14 +55,9 @@ class Volume:
 
     def __call__(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """Interpolated values; not differentiable."""
-        nx, ny, nz = self.grid.shape
-        top = points.new_tensor([[nx - 1], [ny - 1], [nz - 1]])
-        # One row per axis: columns of three would cost most of the time.
-        scaled = ((points - points.new_tensor(self.grid.origin)) / self.grid.spacing).t().contiguous()
-        scaled = torch.minimum(scaled.clamp_min(0.0), top)
-        cell = torch.minimum(scaled.floor(), top - 1)
-        part, index = scaled - cell, cell.int()
-        first, values = (index[0] * ny + index[1]) * nz + index[2], self.values.view(-1)
+        _, ny, nz = self.grid.shape
+        first, part, _ = self._place(points)
+        values = self.values.view(-1)
 
         def line(start: int) -> Float[Tensor, " n"]:
             at = first + start
@@ -71,6 +66,35 @@ class Volume:
         low = torch.lerp(line(0), line(nz), part[1])
         high = torch.lerp(line(ny * nz), line(ny * nz + nz), part[1])
         return torch.lerp(low, high, part[0])
+
+    def gradient(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """Exact derivative of the interpolated values in the points; not differentiable."""
+        _, ny, nz = self.grid.shape
+        first, part, within = self._place(points)
+        values = self.values.view(-1)
+        corner = torch.stack(
+            [values.index_select(0, first + x * ny * nz + y * nz + z) for x in (0, 1) for y in (0, 1) for z in (0, 1)]
+        ).view(2, 2, 2, -1)
+        along_z = torch.lerp(corner[:, :, 0], corner[:, :, 1], part[2])
+        along_y = torch.lerp(corner[:, 0], corner[:, 1], part[1])
+        slopes = (
+            torch.lerp(along_z[1, 0], along_z[1, 1], part[1]) - torch.lerp(along_z[0, 0], along_z[0, 1], part[1]),
+            torch.lerp(along_z[0, 1] - along_z[0, 0], along_z[1, 1] - along_z[1, 0], part[0]),
+            torch.lerp(along_y[0, 1] - along_y[0, 0], along_y[1, 1] - along_y[1, 0], part[0]),
+        )
+        return (torch.stack(slopes) * within).t() / self.grid.spacing
+
+    def _place(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Row of each point's lowest corner, place in its cell and where it is not beyond the rim, [3, n] both."""
+        nx, ny, nz = self.grid.shape
+        top = points.new_tensor([[nx - 1], [ny - 1], [nz - 1]])
+        # One row per axis: columns of three would cost most of the time.
+        scaled = ((points - points.new_tensor(self.grid.origin)) / self.grid.spacing).t().contiguous()
+        within = (scaled >= 0.0) & (scaled <= top)
+        scaled = torch.minimum(scaled.clamp_min(0.0), top)
+        cell = torch.minimum(scaled.floor(), top - 1)
+        index = cell.int()
+        return (index[0] * ny + index[1]) * nz + index[2], scaled - cell, within
 
     def to(self, device: torch.device | str) -> "Volume":
         """The same on `device`."""
@@ -96,6 +120,12 @@ class Distance:
         found = self.whole(points)
         rows = self._in_detail(points)
         return found.index_copy(0, rows, self.detail(points[rows])) if len(rows) else found
+
+    def gradient(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """Exact derivative of the interpolated distance in the points."""
+        found = self.whole.gradient(points)
+        rows = self._in_detail(points)
+        return found.index_copy(0, rows, self.detail.gradient(points[rows])) if len(rows) else found
 
     def faces_near(self, points: Float[Tensor, "n 3"], all_corners: bool) -> Integer[Tensor, "n k"]:
         """Faces that may be closest: of the nearest node, or of the eight around the point."""
@@ -250,6 +280,21 @@ def bounded_growth(raw: Float[Tensor, " n"], limit: Float[Tensor, " n"]) -> Floa
     """Outward displacement in metres: equal to `raw` near zero, never beyond `limit` out or a quarter of it in."""
     room = torch.where(raw > 0, limit, _INWARD * limit) + 1e-6
     return room * torch.tanh(raw / room)
+
+
+def growth_gradient(
+    raw: Float[Tensor, " n"],
+    raw_slope: Float[Tensor, "n 3"],
+    limit: Float[Tensor, " n"],
+    limit_slope: Float[Tensor, "n 3"],
+) -> Float[Tensor, "n 3"]:
+    """Derivative of `bounded_growth` in space, from values and derivatives of what it is made of."""
+    inward = torch.where(raw > 0, 1.0, _INWARD)
+    room = inward * limit + 1e-6
+    bent = torch.tanh(raw / room)
+    by_raw = 1.0 - bent.square()
+    by_room = bent - raw / room * by_raw
+    return by_raw[:, None] * raw_slope + (by_room * inward)[:, None] * limit_slope
 
 
 def tap_points(points: Float[Tensor, "n 3"], step: float) -> Float[Tensor, "m 3"]:

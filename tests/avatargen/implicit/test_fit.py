@@ -9,6 +9,7 @@ from avatargen.core.errors import BrokenFileError, ConfigError
 from avatargen.core.settings import ImplicitSettings
 from avatargen.implicit import fit
 from avatargen.implicit.draw import draw
+from avatargen.implicit.stepping import eased
 from avatargen.render.cameras import orbit
 
 SETTINGS = ImplicitSettings(
@@ -67,7 +68,7 @@ def told():
 def test_more_steps_of_grey_pictures_reach_no_farther():
     def way(steps, **budget):
         settings = ImplicitSettings(steps=steps, **budget)
-        return sum(fit._grey_pace(settings) * fit.eased(step / steps) for step in range(steps))
+        return sum(fit._grey_pace(settings) * eased(step / steps) for step in range(steps))
 
     assert way(600) == pytest.approx(way(100), rel=0.02)
     assert way(50) == pytest.approx(0.5 * way(100), rel=0.05)
@@ -126,8 +127,8 @@ def test_a_checkpoint_of_other_words_is_not_used_and_a_broken_one_is_an_error(tm
 def test_a_loss_that_is_not_a_number_costs_one_step_and_half_the_rate(monkeypatch):
     real, calls = fit.step_loss, []
 
-    def sometimes_broken(scene, step, generator):
-        loss, score = real(scene, step, generator)
+    def sometimes_broken(scene, step, generator, share):
+        loss, score = real(scene, step, generator, share)
         calls.append(step)
         return (loss * float("nan"), score) if len(calls) == 3 else (loss, score)
 
@@ -139,11 +140,11 @@ def test_a_loss_that_is_not_a_number_costs_one_step_and_half_the_rate(monkeypatc
     assert all(bool(torch.isfinite(value).all()) for value in state.values())
 
 
-def test_a_stage_that_cannot_recover_ends_with_its_last_good_state(monkeypatch, told):
+def test_a_stage_that_cannot_recover_ends_with_its_last_good_state(monkeypatch, straight, told):
     real, calls = fit.step_loss, []
 
-    def broken_from_the_third(scene, step, generator):
-        loss, score = real(scene, step, generator)
+    def broken_from_the_third(scene, step, generator, share):
+        loss, score = real(scene, step, generator, share)
         calls.append(step)
         return (loss * float("nan"), score) if len(calls) > 2 else (loss, score)
 
@@ -178,7 +179,85 @@ def test_time_that_is_up_ends_the_optimisation_with_what_there_is():
     reporter = Recorder()
     run(settings=replace(SETTINGS, steps=100000, minutes=1e-6), reporter=reporter)
     assert len(reporter.losses) == 0
-    assert reporter.notes == ["time is up after 0 of 100000 steps"]
+    assert reporter.notes == ["time is up: done after 0 of 100000 steps"]
+
+
+class Content(Yellow):
+    """Finds every picture equally good."""
+
+    def encode_image(self, images):
+        return super().encode_image(images) * 0 + torch.tensor([1.0, 0.0, 0.0])
+
+
+def test_a_score_that_does_not_rise_ends_the_optimisation_after_it_has_settled():
+    reporter = Recorder()
+    run(settings=replace(SETTINGS, steps=400, patience=3, views=1, sculpt="off"), reporter=reporter, guidance=Content())
+    # 24 steps of one window, 3 of patience, a tenth of all to settle.
+    assert len(reporter.losses) == 24 + 3 + 40
+    assert reporter.notes == ["the score has stopped to rise: done after 67 of 400 steps"]
+
+
+def test_weights_of_smoothness_fall_to_what_is_left_of_them():
+    settings = replace(SETTINGS, sculpt="on", bend_weight=1000.0, bend_left=0.01, smooth_weight=0.0)
+    scene = fit.prepare("yellow", load_open_body(), BETAS, Yellow(), settings)
+    growth = scene.field.learned.growth
+    with torch.no_grad():
+        growth.normal_(0.0, 0.02, generator=torch.Generator().manual_seed(5))
+
+    def loss(share, **other):
+        changed = replace(scene, settings=replace(settings, **other))
+        return float(fit.step_loss(changed, 0, torch.Generator().manual_seed(3), share)[0].detach())
+
+    rest = loss(0.0, bend_weight=0.0)
+    start = loss(0.0) - rest
+    assert start > 1.0
+    assert loss(0.5) - rest == pytest.approx(0.1 * start, rel=1e-3)
+    assert loss(1.0) - rest == pytest.approx(0.01 * start, rel=1e-2)
+
+
+def test_at_first_only_coarse_levels_learn_from_small_pictures():
+    sizes = []
+
+    class Watching(Yellow):
+        def encode_image(self, images):
+            sizes.append(images.shape[-1])
+            return super().encode_image(images)
+
+    settings = replace(SETTINGS, steps=4, coarse_share=0.5, sculpt="on", checkpoint_every=0)
+    halfway = run(settings=replace(settings, steps=2, coarse_share=1.0), guidance=Watching())
+    assert set(sizes) == {16}
+    fine = halfway.color_pyramid.levels[1].first
+    assert float(halfway.learned.features.detach()[:fine].abs().max()) > 0
+    assert float(halfway.learned.features.detach()[fine:].abs().max()) == 0.0
+    sizes.clear()
+    whole = run(settings=settings, guidance=Watching())
+    assert sizes == sorted(sizes)
+    assert set(sizes) == {16, 32}
+    assert float(whole.learned.features.detach()[fine:].abs().max()) > 0
+
+
+def test_exact_gradients_are_the_limit_of_finite_ones_and_reach_what_was_learned():
+    settings = replace(SETTINGS, sculpt="on", gradient="exact")
+    field = fit.build_field(load_open_body(), BETAS, settings)
+    with torch.no_grad():
+        field.learned.growth.normal_(0.0, 0.01, generator=torch.Generator().manual_seed(6))
+        field.learned.growth[0] = 0.0
+    draws = torch.Generator().manual_seed(7)
+    vertices = field.body.surface.vertices
+    points = vertices[torch.randint(len(vertices), (500,), generator=draws)]
+    points = points + 0.01 * torch.randn(points.shape, generator=draws)
+    exact = field.gradient(points)
+    finite = replace(field, exact=False, normal_step=2e-4).gradient(points)
+    off = (exact - finite).norm(dim=-1)
+    assert float(off.median()) < 0.01
+    assert float(off.quantile(0.9)) < 0.1  # steps across cells
+    exact.sum().backward()
+    assert float(field.learned.growth.grad.abs().max()) > 0
+
+
+def test_an_unknown_gradient_is_an_error():
+    with pytest.raises(ConfigError, match=r"implicit\.gradient"):
+        fit.prepare("yellow", load_open_body(), BETAS, Yellow(), replace(SETTINGS, gradient="best"))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from avatargen.core.rng import stream
 from avatargen.core.settings import ImplicitSettings, OriginalSettings, PictureSettings
 from avatargen.implicit import network_field, original, template
 from avatargen.implicit.distance import surface_samples
-from avatargen.implicit.fit import run_steps
+from avatargen.implicit.stepping import run_steps
 from avatargen.implicit.template import fit_template, rate_at, template_picture
 from avatargen.render.raster import rasterize
 
