@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from avatargen.core.errors import BrokenFileError, MissingExtraError
-from avatargen.core.files import load_tensors, save_tensors, write_whole
+from avatargen.core.errors import BrokenFileError
+from avatargen.core.files import load_tensors, save_tensors
+from avatargen.core.plots import new_figure, write_figure
 from avatargen.core.progress import Reporter, Silent, stage
 from avatargen.core.rng import stream
 
@@ -201,13 +202,7 @@ def plot_curve(curve: Curve, keys: tuple[str, ...], title: str, path: Path) -> P
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        import matplotlib.figure  # noqa: PLC0415  only training draws
-    except ImportError as error:
-        raise MissingExtraError("a plot needs matplotlib: pip install 'avatargen[train]'") from error
-    import io  # noqa: PLC0415  beside its user
-
-    figure = matplotlib.figure.Figure(figsize=(3.2 * len(keys), 2.8), layout="constrained")
+    figure = new_figure(3.2 * len(keys), 2.8)
     for index, key in enumerate(keys):
         axes = figure.add_subplot(1, len(keys), index + 1)
         rows = [row for row in curve if key in row]
@@ -215,6 +210,4 @@ def plot_curve(curve: Curve, keys: tuple[str, ...], title: str, path: Path) -> P
         axes.set(title=key, xlabel="step", yscale="log")
         axes.grid(visible=True, which="both", alpha=0.3)
     figure.suptitle(title)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return write_whole(path, buffer.getvalue())
+    return write_figure(figure, path)

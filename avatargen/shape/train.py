@@ -1,7 +1,6 @@
 """Trains the shape space of a body: `avatargen train shape [--body smpl] [--plot PNG]`, about a minute on one core."""
 
 import argparse
-import io
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +12,9 @@ from torch import Tensor, nn
 
 from avatargen.body.load import load_body_model
 from avatargen.body.model import BodyModel
-from avatargen.core.errors import InputError, MissingExtraError
-from avatargen.core.files import save_tensors, write_whole
+from avatargen.core.errors import InputError
+from avatargen.core.files import save_tensors
+from avatargen.core.plots import new_figure, write_figure
 from avatargen.core.progress import Reporter, Silent, Terminal, stage
 from avatargen.core.rng import stream
 from avatargen.core.settings import BodySettings, GuidanceSettings, ShapeSettings
@@ -172,11 +172,7 @@ def plot_curve(report: Report, title: str, path: Path) -> Path:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        import matplotlib.figure  # noqa: PLC0415  only training draws
-    except ImportError as error:
-        raise MissingExtraError("a plot needs matplotlib: pip install 'avatargen[train]'") from error
-    figure = matplotlib.figure.Figure(figsize=(6.4, 3.4), layout="constrained")
+    figure = new_figure(6.4, 3.4)
     axes = figure.add_subplot()
     steps, errors = zip(*report.curve, strict=True)
     axes.plot(steps, errors, label="shape VAE")
@@ -187,9 +183,7 @@ def plot_curve(report: Report, title: str, path: Path) -> Path:
     axes.set(title=title, xlabel="step", ylabel="mean vertex distance, held out (mm)", ylim=(0, None))
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return write_whole(path, buffer.getvalue())
+    return write_figure(figure, path)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

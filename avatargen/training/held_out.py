@@ -1,14 +1,12 @@
 """How well the image tower does on bodies and poses that it does not learn from: the validation curve, and its plot."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from avatargen.core.errors import MissingExtraError
-from avatargen.core.files import write_whole
+from avatargen.core.plots import new_figure, write_figure
 from avatargen.core.rng import numpy_stream, stream
 from avatargen.guidance.embedded.image_tower import ImageTower
 from avatargen.guidance.embedded.slots import BACKGROUND
@@ -62,22 +60,16 @@ def plot_curve(curve: Sequence[Row], path: Path) -> Path:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        import matplotlib.figure  # noqa: PLC0415  only training draws
-    except ImportError as error:
-        raise MissingExtraError("a plot needs matplotlib: pip install 'avatargen[train]'") from error
     titles = {
         "pixels": "pixels of people, share wrong",
         "joints": "joints, mm",
         "traits": "traits, standard deviations",
     }
-    figure = matplotlib.figure.Figure(figsize=(9.6, 2.8), layout="constrained")
+    figure = new_figure(9.6, 2.8)
     for index, (key, title) in enumerate(titles.items(), start=1):
         axes = figure.add_subplot(1, len(titles), index)
         axes.plot([row["step"] for row in curve], [row[key] for row in curve], marker=".")
         axes.set(title=title, xlabel="step", yscale="log")
         axes.grid(visible=True, which="both", alpha=0.3)
     figure.suptitle("image tower of the embedded guidance, held-out pictures")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return write_whole(path, buffer.getvalue())
+    return write_figure(figure, path)
