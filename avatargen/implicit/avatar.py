@@ -15,6 +15,7 @@ from avatargen.body.skeleton import a_pose
 from avatargen.core.errors import ConfigError
 from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.settings import ImplicitSettings
+from avatargen.implicit.armour import plated
 from avatargen.implicit.color import Colors, Look, colors_at, features_at, make_look
 from avatargen.implicit.encoding import Pyramid, band_pyramid, hash_pyramid, plane_pyramid
 from avatargen.implicit.jaw import parts_to_paint
@@ -29,6 +30,7 @@ from avatargen.implicit.sdf import (
     tap_points,
 )
 from avatargen.implicit.tailor import Outfit
+from avatargen.render.shading import vertex_normals
 
 GRADIENTS = ("differences", "exact")
 _CHUNK = 1 << 18
@@ -130,12 +132,26 @@ class AvatarField:
         raw = self.shape_pyramid(self.learned.growth, points)[:, 0]
         return bounded_growth(raw, self.body.limit(points.detach()))
 
-    def with_relief(self, factor: float) -> "AvatarField":
-        """The same avatar, whose painted clothes and hair stand off the body by their usual height times `factor`."""
+    def with_relief(self, factor: float, plates: bool = False) -> "AvatarField":
+        """The same avatar, whose painted clothes and hair stand off the body by their usual height times `factor`.
+
+        `plates`: so do plates of armour, where the body's parts are known.
+        """
         if factor <= 0:
             return replace(self, relief=None)
         style = self.color(self.body.surface.vertices)
-        return replace(self, relief=paint_relief(self.body, self.look, self.parts, style, factor))
+        relief = paint_relief(self.body, self.look, self.parts, style, factor)
+        if plates and self.parts is not None:
+            relief = plated(self.body, self.parts, self.joints, relief)
+        return replace(self, relief=relief)
+
+    def covered(self) -> Float[Tensor, "v 3"]:
+        """The body's vertices as far out as what it wears close to the skin, over which all else has to hang."""
+        surface = self.body.surface
+        if self.relief is None:
+            return surface.vertices
+        normals = vertex_normals(surface.vertices, surface.faces)
+        return surface.vertices + normals * self.relief(surface.vertices)[:, None]
 
     def gradient(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
         """Gradient of the distance; differentiable in what was learned.

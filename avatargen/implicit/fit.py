@@ -25,6 +25,7 @@ from avatargen.core.steady import sound_step
 from avatargen.guidance.augment import random_maps, warp
 from avatargen.guidance.losses import direction_loss, negative_loss
 from avatargen.guidance.model import Guidance
+from avatargen.implicit.armour import wears_armour
 from avatargen.implicit.avatar import GRADIENTS, AvatarField, build_field
 from avatargen.implicit.checkpoint import Progress, resume
 from avatargen.implicit.distance import surface_samples
@@ -176,10 +177,11 @@ def fit_avatar(
         key,
         patience=settings.patience,
     )
-    field = scene.field.with_relief(settings.relief)
+    plates = settings.outfit and wears_armour(description)
+    field, surface = scene.field.with_relief(settings.relief, plates), scene.field.body.surface
     if settings.outfit:
-        surface, hair = field.body.surface, pictures is None
-        outfit = dress(description, surface.vertices, surface.faces, field.parts, field.joints, usual_hair=hair)
+        points, faces, hair = field.covered() if plates else surface.vertices, surface.faces, pictures is None
+        outfit = dress(description, points, faces, field.parts, field.joints, usual_hair=hair)
         field = replace(field, outfit=None if outfit is None else outfit.to(field.device))
     return field
 
