@@ -57,7 +57,7 @@ def own_action(name: str) -> str | None:
 def _played(name: str) -> MotionSet | None:
     """The clip of that name as it stands in a training set, or None if it is none of ours."""
     told = _NAME.fullmatch(name)
-    action = next((a for a in ACTIONS if a.name == own_action(name)), None)
+    action = None if told is None else next((a for a in ACTIONS if a.name == told["action"]), None)
     if told is None or action is None:
         return None
     take: Take = take_of(action, int(told["take"]), numpy_stream(0, f"procedural/{action.name}/{told['take']}"))

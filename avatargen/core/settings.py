@@ -240,7 +240,7 @@ class ImplicitSettings:
     relief: float = 1.0
     """Painted clothes and hair stand off the body by this many times their usual height; 0: paint stays flat."""
     outfit: bool = True
-    """Skirts, capes, hats, hair and beards that the text names get a shape of their own; false: they stay paint."""
+    """Skirts, capes, hats, hair, beards and armour that the text names get a shape; false: they stay paint."""
     plain_weight: float = 0.003
     """Pull of colors towards the body's own look."""
     checkpoint_every: int = 50

@@ -11,8 +11,8 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 
 from avatargen.core.parts import PART_ID, SMPL_JOINTS
-from avatargen.guidance.embedded import lexicon
 from avatargen.implicit.sdf import BodyField, Volume
+from avatargen.implicit.worn import outfits_in
 from avatargen.render.shading import vertex_normals
 
 _ARMOUR = re.compile(r"\b(?:(?<!leather )(?<!chain )armou?r(?:ed)?|plate mail|plates? of metal|cuirass)\b")
@@ -27,8 +27,7 @@ _REACH, _CHUNK = 0.06, 1 << 18
 def wears_armour(text: str) -> bool:
     """Whether the words, or the outfit that they name, dress somebody in plates."""
     plain = text.lower()
-    implied = (said for name, said in lexicon.OUTFITS.items() if re.search(rf"\b{re.escape(name)}s?\b", plain))
-    return any(_ARMOUR.search(str(said)) for said in (plain, *implied))
+    return any(_ARMOUR.search(said) for said in (plain, *(implied for _, implied in outfits_in(plain))))
 
 
 def plate_heights(

@@ -102,7 +102,7 @@ def _way(
     settings: ImplicitSettings | RefineSettings, progress: Progress, clock: Stopwatch, patience: int
 ) -> tuple[float, str]:
     """How much of the way lies behind, 0..1, and what would end it before all steps are taken."""
-    flat = settled([score for _, score in progress.told], patience)
+    flat = settled([score for _, score in progress.told], patience) if patience else None
     share = share_of_way(progress.step, settings.steps, flat)
     spent = clock.seconds / (60.0 * settings.minutes) if settings.minutes > 0 else 0.0
     return (share, "the score has stopped to rise") if share > spent else (min(spent, 1.0), "time is up")

@@ -159,17 +159,23 @@ def _has_hair(text: str, worn: Piece | None) -> bool:
 
 def _is_person(text: str) -> bool:
     person = re.search(r"\b(?:man|woman|boy|girl|person|lady|guy|adult|people)\b", text)
-    outfit = any(re.search(rf"\b{re.escape(name)}s?\b", text) for name in lexicon.OUTFITS)
+    outfit = any(True for _ in outfits_in(text))
     being = any(re.search(rf"\b{re.escape(name)}s?\b", text) for name in lexicon.BEINGS)
     return bool(person or outfit) and not being
 
 
-def _phrases(text: str) -> Iterator[tuple[str, str]]:
-    """Noun phrases of the text, those that an outfit's name implies first, with that name."""
+def outfits_in(text: str) -> Iterator[tuple[str, str]]:
+    """The outfits that a text in lower case names ("a knight"), and what each implies."""
     for name, implied in lexicon.OUTFITS.items():
         if re.search(rf"\b{re.escape(name)}s?\b", text):
-            for phrase in _BREAK.split(str(implied)):
-                yield phrase.strip(), name
+            yield name, str(implied)
+
+
+def _phrases(text: str) -> Iterator[tuple[str, str]]:
+    """Noun phrases of the text, those that an outfit's name implies first, with that name."""
+    for name, implied in outfits_in(text):
+        for phrase in _BREAK.split(implied):
+            yield phrase.strip(), name
     for phrase in _BREAK.split(text):
         yield phrase.strip(), ""
     for before, grown in _COMPOUND.findall(text):  # "red-haired", "white-bearded"
