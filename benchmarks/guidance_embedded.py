@@ -9,6 +9,7 @@ bodies, views, lights and colors from seeds that training does not use; poses fr
 import argparse
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,11 @@ from avatargen.body.posing import pose_body
 from avatargen.core.rng import numpy_stream, stream
 from avatargen.core.rotations import matrix_from_axis_angle
 from avatargen.evaluate.colors import BASIC, color_distance, nearest_basic
+from avatargen.guidance import embedded
 from avatargen.guidance.clip_model import VisionTransformer
-from avatargen.guidance.embedded.model import load_embedded
-from avatargen.guidance.embedded.slots import SLOTS
+from avatargen.guidance.embedded.image_tower import ImageTower
+from avatargen.guidance.embedded.model import WEIGHTS, load_embedded
+from avatargen.guidance.embedded.slots import SLOTS, TRAITS
 from avatargen.guidance.losses import similarity_loss, unit
 from avatargen.guidance.model import fit_above_usual
 from avatargen.render.cameras import orbit, stack_cameras
@@ -32,10 +35,15 @@ from avatargen.render.picture import render_mesh
 from avatargen.render.raster import mesh_edges
 from avatargen.render.shading import random_light
 from avatargen.shape.query import mannequin, query_vertices, render_query
-from avatargen.training.motions import central_frames, clips_of, read_motions
+from avatargen.training.gbuffers import SIZE, render_buffers
+from avatargen.training.held_out import judge
+from avatargen.training.motions import central_frames, clips_of, even_frames, read_motions
+from avatargen.training.pictures import Source
 from avatargen.training.pose_words import joints_of
+from avatargen.training.ship import network_state
 from avatargen.training.slot_labels import face_slots
 from avatargen.training.traits import traits_of
+from avatargen.training.wardrobe import fill_wardrobe
 
 ODD = {
     "scarlet": "be0119", "crimson": "8c000f", "navy": "01153e", "emerald": "01a049", "teal": "029386",
@@ -60,6 +68,7 @@ MEASURED = {
     "torso": ("chest", "shirt_front", "belly"), "arms": ("upper_arms", "forearms"), "legs": ("thighs", "shins"),
     "hands": ("hands",), "feet": ("feet",), "head": ("hair",), "back": ("back",), "hips": ("pelvis",),
 }  # fmt: skip
+SHIPPED = Path(embedded.__file__).parent / WEIGHTS
 SAITAMA = "a bald man in a yellow jumpsuit with red gloves, red boots and a white cape"
 
 
@@ -221,8 +230,6 @@ PAIRS = {
 
 
 def shape_pairs(studio: Studio, guidance, seed: int, bodies: int = 60) -> dict[str, float]:
-    from avatargen.guidance.embedded.slots import TRAITS
-
     betas = np.clip(numpy_stream(seed, "bench/bodies").normal(0, 1, (bodies, 16)), -2.5, 2.5).astype(np.float32)
     truth = traits_of(studio.body, betas)
     with torch.no_grad():
@@ -277,6 +284,26 @@ def poses(studio: Studio, guidance, motions: Path, seed: int, actions: int = 50)
         out[f"pose of {len(labels)} actions, {split} clips, top-1"] = first / total
         out[f"pose of {len(labels)} actions, {split} clips, top-5"] = fifth / total
     return out | telling_poses(studio, guidance, data, generator, draws, actions)
+
+
+def dressed(
+    motions: Path, garments: Path | None, weights: Path | None, seed: int, bodies: int = 80
+) -> dict[str, float]:
+    """Share of people's pixels in the right slot: in clothes and hair that training never saw, and bare."""
+    data = read_motions(motions)
+    frames = even_frames(data, clips_of(data, "val"), 4, numpy_stream(seed, "bench/dressed"))
+    tower = ImageTower()
+    tower.load_state_dict(network_state(weights or SHIPPED, "tower"))
+    kept = fill_wardrobe(garments).apart()[1]
+    nothing = np.zeros((0, 1, SIZE, SIZE, 3), dtype=np.uint8), np.zeros((0, len(TRAITS)), dtype=np.float32)
+    found = {}
+    for said, wardrobe in (("dressed", kept), ("bare", replace(kept, pieces={}))):
+        buffers = render_buffers(seed, f"bench/{said}", bodies, frames, wardrobe=wardrobe)
+        source = Source(buffers, *nothing, stream(seed, "bench/dressed"))
+        wrong = judge(tower.eval(), [source.draw(16, 0) for _ in range(25)])
+        found[f"pixels of {said} people in the right slot"] = 1.0 - wrong["pixels"]
+        found[f"joints of {said} people, the tower's guess, mm"] = wrong["joints"]
+    return found
 
 
 def telling_poses(studio: Studio, guidance, data, generator, draws, actions: int) -> dict[str, float]:
@@ -436,8 +463,11 @@ def look(encode, text: Tensor, size: int, repeats: int = 5) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--motions", type=Path, help="the motion set, for the pose check")
+    parser.add_argument("--garments", type=Path, help="MakeHuman's clothes and hair, for the dressed check")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--checks", default="all", help="of words,retrieval,shape,pose,opposites,paint,odd,speed")
+    parser.add_argument(
+        "--checks", default="all", help="of words,retrieval,shape,pose,dressed,opposites,paint,odd,speed"
+    )
     parser.add_argument("--requests", type=int, default=24)
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--seed", type=int, default=77)
@@ -453,6 +483,9 @@ def main() -> None:
         "retrieval": lambda: retrieval_and_binding(studio, guidance, 100, seed),
         "shape": lambda: shape_pairs(studio, guidance, seed),
         "pose": lambda: poses(studio, guidance, arguments.motions, seed) if arguments.motions else {},
+        "dressed": lambda: (
+            dressed(arguments.motions, arguments.garments, arguments.weights, seed) if arguments.motions else {}
+        ),
         "opposites": lambda: opposites(studio, guidance, arguments.motions, seed) if arguments.motions else {},
         "paint": lambda: paint(studio, guidance, arguments.requests, arguments.steps, seed, arguments.out),
         "odd": lambda: odd_words(studio, guidance, arguments.steps, seed, arguments.out),

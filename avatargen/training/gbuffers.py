@@ -5,6 +5,7 @@ One record is a 128 x 128 picture of face numbers and camera-frame normals. Pain
 """
 
 import math
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -23,17 +24,22 @@ from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.rng import numpy_stream
 from avatargen.core.rotations import matrix_from_axis_angle
 from avatargen.guidance.embedded.slots import TRAITS
-from avatargen.render.cameras import orbit
+from avatargen.render.cameras import Cameras, orbit
 from avatargen.render.raster import interpolate, rasterize
 from avatargen.render.shading import vertex_normals
 from avatargen.training.light_body import LightBody, lighten
 from avatargen.training.traits import traits_of
+from avatargen.training.wardrobe import Wardrobe
 
 SIZE = 128
 VIEW_KINDS = ("body", "upper", "lower", "face", "hands", "feet")
 _VIEW_SHARES = (0.52, 0.13, 0.09, 0.14, 0.06, 0.06)
 _JOINT = {name: i for i, name in enumerate(SMPL_JOINTS)}
 VIEWS_PER_BODY = 5
+_DRESSED = 0.5
+"""Share of the poses whose bodies are dressed, where there is a wardrobe."""
+_AWAY = -0.3
+"""Of a normal's part towards the camera: from here on it is the back of something thin."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,8 +138,9 @@ def render_buffers(
     motions: Float[np.ndarray, "f 24 3"],
     standing_share: float = 0.55,
     views: int = VIEWS_PER_BODY,
+    wardrobe: Wardrobe | None = None,
 ) -> Buffers:
-    """Views of `bodies` random bodies, standing or in a frame of `motions`."""
+    """Views of `bodies` random bodies, standing or in a frame of `motions`; dressed from `wardrobe`, or bare."""
     generator = numpy_stream(seed, f"gbuffers/{name}")
     body = load_open_body()
     betas = np.clip(generator.normal(0, 1.05, (bodies, body.num_betas)), -2.6, 2.6).astype(np.float32)
@@ -145,11 +152,15 @@ def render_buffers(
     for i in range(bodies):
         rotations = matrix_from_axis_angle(torch.tensor(poses[i : i + 1], dtype=torch.float32))
         with torch.no_grad():
-            posed = pose_body(body, torch.from_numpy(betas[i : i + 1]), rotations)
+            worn = wardrobe.dress(generator) if wardrobe else None
+            if worn:
+                vertices, places = worn.pose(torch.from_numpy(betas[i : i + 1]), rotations)
+            else:
+                posed = pose_body(body, torch.from_numpy(betas[i : i + 1]), rotations)
+                vertices, places = posed.vertices[0], posed.joints[0]
             joints = canonical_joints(rotations, body)[0].numpy()
-            face, normal, kinds = _render(
-                generator, body, posed.vertices[0], posed.joints[0].numpy(), views, not stand[i]
-            )
+            cameras, kinds = _look(generator, vertices, places.numpy(), views, not stand[i])
+            face, normal = _shot(worn or body, vertices, cameras)
         out["face"].append(face)
         out["normal"].append(normal)
         out["kind"].append(kinds)
@@ -159,9 +170,10 @@ def render_buffers(
     return Buffers(**{key: np.concatenate(value) for key, value in out.items()})
 
 
-def _render(
-    generator: np.random.Generator, body: BodyModel, vertices: Tensor, joints: np.ndarray, views: int, posed: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _look(
+    generator: np.random.Generator, vertices: Tensor, joints: np.ndarray, views: int, posed: bool
+) -> tuple[Cameras, np.ndarray]:
+    """Random cameras, and the kind of each."""
     chosen = [_choose_view(generator, joints, vertices.numpy(), posed) for _ in range(views)]
     cameras = orbit(
         [v.azimuth for v in chosen],
@@ -171,43 +183,68 @@ def _render(
         [v.fov for v in chosen],
         SIZE,
     )
+    return cameras, np.array([v.kind for v in chosen], dtype=np.uint8)
+
+
+def _shot(body: BodyModel | LightBody, vertices: Tensor, cameras: Cameras) -> tuple[np.ndarray, np.ndarray]:
+    """What the cameras see: numbers of the full body's faces, and normals, as `Buffers` keeps them."""
     fragments = rasterize(vertices, body.faces, cameras)
-    normals = interpolate(vertex_normals(vertices, body.faces), body.faces, fragments)
+    normal = interpolate(vertex_normals(vertices, body.faces), body.faces, fragments)
     local = torch.einsum(
-        "bhwi,bij->bhwj", torch.nn.functional.normalize(normals, dim=-1), cameras.world_from_camera[:, :3, :3]
+        "bhwi,bij->bhwj", torch.nn.functional.normalize(normal, dim=-1), cameras.world_from_camera[:, :3, :3]
     )
-    face = (fragments.face + 1).numpy().astype(np.uint16)
-    return face, (local * 127).round().numpy().astype(np.int8), np.array([v.kind for v in chosen], dtype=np.uint8)
+    face = fragments.face + 1
+    if isinstance(body, LightBody):
+        face = torch.where(face > 0, body.original[fragments.face.clamp(min=0)] + 1, 0)
+        # Cloth and hair have two sides, and one of them alone is modelled.
+        local = torch.where(local[..., 2:] < _AWAY, -local, local)
+    return face.numpy().astype(np.uint16), (local * 127).round().numpy().astype(np.int8)
 
 
-def make_buffers(path: Path, seed: int, bodies: int, motions: Float[np.ndarray, "f 24 3"], workers: int = 2) -> Buffers:
-    """Buffers kept in `path` (npz), rendered by `workers` processes when they are not there yet."""
+def make_buffers(
+    path: Path,
+    seed: int,
+    bodies: int,
+    motions: Float[np.ndarray, "f 24 3"],
+    workers: int = 2,
+    wardrobe: Callable[[], Wardrobe] | None = None,
+) -> Buffers:
+    """Buffers kept in `path` (npz), rendered by `workers` processes when they are not there yet.
+
+    `wardrobe` is asked for then: what the bodies wear.
+    """
     if path.exists():
         with np.load(path, allow_pickle=False) as archive:
             return Buffers(**{key: archive[key] for key in archive.files})
-    share = -(-bodies // workers)
+    share, worn = -(-bodies // workers), wardrobe() if wardrobe else None
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(_worker, seed, f"{path.stem}/{i}", share, motions) for i in range(workers)]
+        jobs = [pool.submit(_worker, seed, f"{path.stem}/{i}", share, motions, worn) for i in range(workers)]
         parts = [job.result() for job in jobs]
     return _keep(path, parts)
 
 
-def _worker(seed: int, name: str, bodies: int, motions: np.ndarray) -> Buffers:
+def _worker(seed: int, name: str, bodies: int, motions: np.ndarray, wardrobe: Wardrobe | None) -> Buffers:
     torch.set_num_threads(1)
-    return render_buffers(seed, name, bodies, motions)
+    return render_buffers(seed, name, bodies, motions, wardrobe=wardrobe)
 
 
-def render_pose_buffers(seed: int, name: str, motions: Float[np.ndarray, "f 24 3"], views: int = 2) -> Buffers:
-    """Whole-body views of every frame of `motions`, mostly from the front, on random light bodies (no traits)."""
+def render_pose_buffers(
+    seed: int, name: str, motions: Float[np.ndarray, "f 24 3"], views: int = 2, wardrobe: Wardrobe | None = None
+) -> Buffers:
+    """Whole-body views of every frame of `motions`, mostly from the front, on random light bodies (no traits).
+
+    Every second body, at random, is dressed from `wardrobe`.
+    """
     generator = numpy_stream(seed, f"gbuffers/{name}")
     body = load_open_body()
-    light = lighten(body)
+    bare = wardrobe.bare if wardrobe else lighten(body)
     rotations = matrix_from_axis_angle(torch.from_numpy(motions))
     with torch.no_grad():
         joints = canonical_joints(rotations, body).numpy()
     faces, normals = [], []
     for i in range(len(motions)):
         betas = torch.from_numpy(np.clip(generator.normal(0, 0.7, (1, body.num_betas)), -2, 2).astype(np.float32))
+        light = wardrobe.dress(generator) if wardrobe and generator.random() < _DRESSED else bare
         with torch.no_grad():
             vertices, posed = light.pose(betas, rotations[i : i + 1])
             face, normal = _render_whole(generator, light, vertices, posed, views)
@@ -243,13 +280,7 @@ def _render_whole(
         fov.tolist(),
         SIZE,
     )
-    fragments = rasterize(vertices, light.faces, cameras)
-    normal = interpolate(vertex_normals(vertices, light.faces), light.faces, fragments)
-    local = torch.einsum(
-        "bhwi,bij->bhwj", torch.nn.functional.normalize(normal, dim=-1), cameras.world_from_camera[:, :3, :3]
-    )
-    face = torch.where(fragments.face >= 0, light.original[fragments.face.clamp(min=0)] + 1, 0)
-    return face.numpy().astype(np.uint16), (local * 127).round().numpy().astype(np.int8)
+    return _shot(light, vertices, cameras)
 
 
 def heading_deg(joints: Float[Tensor, "24 3"]) -> float:
@@ -259,21 +290,27 @@ def heading_deg(joints: Float[Tensor, "24 3"]) -> float:
     return math.degrees(math.atan2(-float(across[2]), float(across[0])))
 
 
-def make_pose_buffers(path: Path, seed: int, motions: Float[np.ndarray, "f 24 3"], workers: int = 2) -> Buffers:
+def make_pose_buffers(
+    path: Path,
+    seed: int,
+    motions: Float[np.ndarray, "f 24 3"],
+    workers: int = 2,
+    wardrobe: Callable[[], Wardrobe] | None = None,
+) -> Buffers:
     """Pose buffers kept in `path` (npz), rendered by `workers` processes when they are not there yet."""
     if path.exists():
         with np.load(path, allow_pickle=False) as archive:
             return Buffers(**{key: archive[key] for key in archive.files})
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        shares = np.array_split(motions, workers)
-        jobs = [pool.submit(_pose_worker, seed, f"{path.stem}/{i}", part) for i, part in enumerate(shares)]
+        shares, worn = np.array_split(motions, workers), wardrobe() if wardrobe else None
+        jobs = [pool.submit(_pose_worker, seed, f"{path.stem}/{i}", part, worn) for i, part in enumerate(shares)]
         parts = [job.result() for job in jobs]
     return _keep(path, parts)
 
 
-def _pose_worker(seed: int, name: str, motions: np.ndarray) -> Buffers:
+def _pose_worker(seed: int, name: str, motions: np.ndarray, wardrobe: Wardrobe | None) -> Buffers:
     torch.set_num_threads(1)
-    return render_pose_buffers(seed, name, motions)
+    return render_pose_buffers(seed, name, motions, wardrobe=wardrobe)
 
 
 def join(*parts: Buffers) -> Buffers:

@@ -3,8 +3,8 @@
 The image tower learns parts, traits and joints from painted renders; the pose words are learned from the motion set's
 frames alone (`avatargen.training.pose_words`), because the tower reads joints off a picture; words outside the lexicon
 from a dictionary and a sentence-embedding model (`avatargen.training.open_words`). Everything resumes. The
-defaults take at most an hour on two cores, the renders included; what ships was trained longer (`--minutes 108
---joint-steps 4000`).
+defaults take at most an hour on two cores, the renders included; what ships was trained longer. `--start` goes on from
+weights that are there, at a lower `--rate`, say 1e-3.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from avatargen.guidance.embedded.image_tower import ImageTower, JointReader, cha
 from avatargen.guidance.embedded.open_words import PREFIX
 from avatargen.guidance.embedded.slots import BACKGROUND, SLOT_ID
 from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector
-from avatargen.training.gbuffers import join, make_buffers, make_pose_buffers
+from avatargen.training.gbuffers import Buffers, join, make_buffers, make_pose_buffers
 from avatargen.training.held_out import Row, held_out, judge, plot_curve
 from avatargen.training.joint_reader import read_joints, train_joint_reader
 from avatargen.training.motions import clips_of, even_frames, read_motions
@@ -40,10 +41,21 @@ from avatargen.training.open_words import WordPlan, load_open_words, make_lesson
 from avatargen.training.pictures import Batch, Source
 from avatargen.training.pose_words import train_pose_words
 from avatargen.training.queries import make_queries
-from avatargen.training.ship import add_network, add_tensors, load_joint_reader, load_pose_words, save_pose_words, ship
+from avatargen.training.ship import (
+    add_network,
+    add_tensors,
+    load_joint_reader,
+    load_pose_words,
+    network_state,
+    save_pose_words,
+    ship,
+)
 from avatargen.training.usual import usual_picture
+from avatargen.training.wardrobe import Wardrobe, fill_wardrobe
 
 _RARE = ("eyes", "lips", "beard", "belt", "belly", "shirt_front", "neck", "back", "pelvis", "ankles", "hands")
+_BODIES_SHARE = 0.45
+"""Of the pictures in a batch: bodies of known build in views of all kinds; the rest are poses."""
 _VIEWS = 2
 """Sides from which a pose is rendered, as `make_pose_buffers` has it."""
 
@@ -58,6 +70,10 @@ class Plan:
     bodies: int = 1400
     frames_per_clip: int = 8
     """Poses of each clip that are rendered besides, in whole-body views."""
+    dressed: int = 1000
+    """Bodies with clothes and hair as geometry, in as many views as the bare ones."""
+    dressed_frames_per_clip: int = 16
+    """Further poses of each clip, every second body dressed."""
     query_bodies: int = 320
     held_out: int = 40
     """Bodies that nothing is learned from, for the validation curve."""
@@ -133,22 +149,29 @@ class Sources:
     """Folder of the sentence-embedding model."""
     dictionary: Path | None = None
     """Folder of WordNet's database files."""
+    garments: Path | None = None
+    """Folder of MakeHuman's clothes and hair, worn besides our own pieces."""
+    start: Path | None = None
+    """Weights to go on from: those that ship, or others of this command."""
 
 
 def train_guidance(
     plan: Plan, sources: Sources, out: Path, *, resume: bool = True, reporter: Reporter | None = None
 ) -> Path:
     """Train everything, and write `out/embedded.safetensors`, which is what ships. Returns its path."""
-    motions = sources.motions
     reporter = reporter or Silent()
-    tower = train_tower(plan, motions, out, resume=resume, reporter=reporter)
+    tower = train_tower(plan, sources, out, resume=resume, reporter=reporter)
     second = out / "joint_reader.safetensors"
     if not (resume and second.exists()):
-        source = _source(plan, motions, out, "joints")
-        save_tensors(second, train_joint_reader(tower, source, plan.joint_steps, reporter=reporter).state_dict())
+        source = _source(plan, sources, out, "joints")
+        before = JointReader() if sources.start else None
+        if before and sources.start:
+            before.load_state_dict(network_state(sources.start, "reader"))
+        reader = train_joint_reader(tower, source, plan.joint_steps, reporter=reporter, start=before)
+        save_tensors(second, reader.state_dict())
     kept = out / "pose_words.safetensors"
     if not (resume and kept.exists()):
-        save_pose_words(kept, *_pose_words(plan, motions, out, tower, load_joint_reader(second), reporter))
+        save_pose_words(kept, *_pose_words(plan, sources, out, tower, load_joint_reader(second), reporter))
     path = ship(
         out / "embedded.safetensors",
         tower,
@@ -157,8 +180,8 @@ def train_guidance(
         {"trained minutes": f"{plan.minutes:g}"},
     )
     _open_words(plan, sources, out, path, resume, reporter)
-    source = _source(plan, motions, out, "usual")
-    rows = _pose_rows(source, len(clips_of(read_motions(motions), "train")), plan)
+    source = _source(plan, sources, out, "usual")
+    rows = _pose_rows(source, len(clips_of(read_motions(sources.motions), "train")), plan)
     add_tensors(path, usual_picture(path, source, rows))
     reporter.note(f"wrote {path}")
     return path
@@ -169,6 +192,10 @@ def _open_words(plan: Plan, sources: Sources, out: Path, path: Path, resume: boo
     kept = out / "open_words.safetensors"
     if not (resume and kept.exists()):
         if sources.teacher is None or sources.dictionary is None:
+            before = network_state(sources.start, PREFIX.rstrip("/")) if sources.start else {}
+            if before:
+                add_tensors(path, {PREFIX + name: tensor for name, tensor in before.items()})
+                return
             reporter.note("no --teacher and --dictionary: words outside the lexicon will be ignored")
             return
         lessons = make_lessons(sources.teacher, sources.dictionary, out / "teacher.safetensors", reporter)
@@ -177,11 +204,11 @@ def _open_words(plan: Plan, sources: Sources, out: Path, path: Path, resume: boo
 
 
 def _pose_words(
-    plan: Plan, motions: Path, out: Path, tower: ImageTower, reader: JointReader, reporter: Reporter
+    plan: Plan, sources: Sources, out: Path, tower: ImageTower, reader: JointReader, reporter: Reporter
 ) -> tuple[ActionWords, PoseVector]:
-    data = read_motions(motions)
+    data = read_motions(sources.motions)
     clips = clips_of(data, "train")
-    source = _source(plan, motions, out, "read")
+    source = _source(plan, sources, out, "read")
     read = read_joints(tower, reader, source, _pose_rows(source, len(clips), plan))
     clip = np.repeat(np.arange(len(clips)), plan.frames_per_clip * _VIEWS)
     return train_pose_words(data, clips, plan.seed, plan.word_steps, reporter=reporter, read=(read, clip))
@@ -194,7 +221,7 @@ def _pose_rows(source: Source, clips: int, plan: Plan) -> Integer[np.ndarray, " 
 
 
 def train_tower(
-    plan: Plan, motions: Path, out: Path, *, resume: bool = True, reporter: Reporter | None = None
+    plan: Plan, sources: Sources, out: Path, *, resume: bool = True, reporter: Reporter | None = None
 ) -> ImageTower:
     """The averaged image tower after `plan.minutes` of training in all; checkpoints in `out/tower.safetensors`.
 
@@ -202,27 +229,27 @@ def train_tower(
     `out/curve.png`.
     """
     # Renders what is not there yet, before there are several to do it.
-    _source(plan, motions, out, "none")
-    pictures = held_out(motions, out, plan.seed + 4, plan.held_out)
+    _source(plan, sources, out, "none")
+    pictures = held_out(sources.motions, out, plan.seed + 4, plan.held_out)
     meeting = out / "meeting"
     meeting.unlink(missing_ok=True)
     others = [
-        get_context("spawn").Process(target=_help, args=(plan, motions, out, resume, rank, meeting), daemon=True)
+        get_context("spawn").Process(target=_help, args=(plan, sources, out, resume, rank, meeting), daemon=True)
         for rank in range(1, plan.workers)
     ]
     for process in others:
         process.start()
     _meet(plan, meeting, 0)
-    tower = _train(plan, motions, out, pictures, resume=resume, reporter=reporter or Silent(), rank=0)
+    tower = _train(plan, sources, out, pictures, resume=resume, reporter=reporter or Silent(), rank=0)
     for process in others:
         process.join()
     return tower
 
 
-def _help(plan: Plan, motions: Path, out: Path, resume: bool, rank: int, meeting: Path) -> None:
+def _help(plan: Plan, sources: Sources, out: Path, resume: bool, rank: int, meeting: Path) -> None:
     torch.set_num_threads(1)
     _meet(plan, meeting, rank)
-    _train(plan, motions, out, [], resume=resume, reporter=Silent(), rank=rank)
+    _train(plan, sources, out, [], resume=resume, reporter=Silent(), rank=rank)
 
 
 def _meet(plan: Plan, meeting: Path, rank: int) -> None:
@@ -246,9 +273,11 @@ def _share_gradients(tower: ImageTower, spent: float, workers: int) -> float:
 
 
 def _train(
-    plan: Plan, motions: Path, out: Path, pictures: Sequence[Batch], *, resume: bool, reporter: Reporter, rank: int
+    plan: Plan, sources: Sources, out: Path, pictures: Sequence[Batch], *, resume: bool, reporter: Reporter, rank: int
 ) -> ImageTower:
     tower = channels_last(ImageTower())
+    if sources.start:
+        tower.load_state_dict(network_state(sources.start, "tower"))
     average = ImageTower()
     optimizer = torch.optim.AdamW(tower.parameters(), lr=plan.rate, weight_decay=0.02, betas=(0.9, 0.98))
     checkpoint = out / "tower.safetensors"
@@ -270,7 +299,7 @@ def _train(
     if rank == 0:
         keep()
     # Named by the step, so that a resumed training does not see its first batches again.
-    source = _source(plan, motions, out, f"{rank}/{step}")
+    source = _source(plan, sources, out, f"{rank}/{step}")
     weights = slot_weights()
     last = saved = time.perf_counter()
     batches = prefetch(source, plan.painted, plan.queries)
@@ -309,14 +338,37 @@ def _draw(curve: list[Row], out: Path, reporter: Reporter) -> None:
         reporter.note(str(error))  # hours of training must not end for want of a picture
 
 
-def _source(plan: Plan, motions: Path, out: Path, name: str) -> Source:
-    clips = read_motions(motions)
-    frames = even_frames(clips, clips_of(clips, "train"), 8, numpy_stream(plan.seed, "frames"))
-    buffers = make_buffers(out / "train.npz", plan.seed + 1, plan.bodies, frames)
-    frames = even_frames(clips, clips_of(clips, "train"), plan.frames_per_clip, numpy_stream(plan.seed, "poses"))
-    buffers = join(buffers, make_pose_buffers(out / "poses.npz", plan.seed + 3, frames))
-    images, traits = make_queries(out / "query_train.npz", plan.seed + 2, plan.query_bodies)
-    return Source(buffers, images, traits, stream(plan.seed, f"guidance/batches/{name}"))
+def _source(plan: Plan, sources: Sources, out: Path, name: str) -> Source:
+    data = read_motions(sources.motions)
+    clips = clips_of(data, "train")
+
+    @lru_cache(maxsize=1)
+    def wardrobe() -> Wardrobe:
+        return fill_wardrobe(sources.garments).apart()[0]
+
+    def poses(per_clip: int, stream_name: str) -> Float[np.ndarray, "f 24 3"]:
+        return even_frames(data, clips, per_clip, numpy_stream(plan.seed, stream_name))
+
+    seed, frames = plan.seed, poses(8, "frames")
+    bodies = [make_buffers(out / "train.npz", seed + 1, plan.bodies, frames)]
+    posed = [make_pose_buffers(out / "poses.npz", seed + 3, poses(plan.frames_per_clip, "poses"))]
+    if plan.dressed:
+        bodies.append(make_buffers(out / "dressed.npz", seed + 6, plan.dressed, frames, wardrobe=wardrobe))
+    if plan.dressed_frames_per_clip:
+        more = poses(plan.dressed_frames_per_clip, "dressed poses")
+        posed.insert(0, make_pose_buffers(out / "dressed_poses.npz", seed + 7, more, wardrobe=wardrobe))
+    images, traits = make_queries(out / "query_train.npz", seed + 2, plan.query_bodies)
+    generator = stream(seed, f"guidance/batches/{name}")
+    return Source(join(*bodies, *posed), images, traits, generator, _shares(bodies, posed))
+
+
+def _shares(bodies: Sequence[Buffers], posed: Sequence[Buffers]) -> Float[Tensor, " n"]:
+    """Chance of each record: however many poses there are, bodies and what is seen close up stay a part of it."""
+    parts = []
+    for buffers, share in ((bodies, _BODIES_SHARE), (posed, 1.0 - _BODIES_SHARE)):
+        count = sum(len(b.face) for b in buffers)
+        parts.append(torch.full((count,), share / max(count, 1)))
+    return torch.cat(parts)
 
 
 @torch.no_grad()
@@ -373,6 +425,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for buffers, checkpoints and the weights")
     parser.add_argument("--teacher", type=Path, help="folder of a sentence-embedding model (training.teacher)")
     parser.add_argument("--dictionary", type=Path, help="folder of WordNet's files (training.dictionary)")
+    parser.add_argument(
+        "--garments", type=Path, help="folder of MakeHuman's clothes and hair (.mhclo), worn besides ours"
+    )
+    parser.add_argument("--start", type=Path, help="weights to go on from, such as those that ship (see --rate)")
+    parser.add_argument("--rate", type=float, default=Plan.rate, help="of learning, at the start; falls to its end")
     parser.add_argument("--minutes", type=float, default=Plan.minutes, help="of the image tower, over every resume")
     parser.add_argument("--joint-steps", type=int, default=Plan.joint_steps, help="of the second look at joints")
     parser.add_argument("--seed", type=int, default=0)
@@ -385,8 +442,15 @@ def main(argv: list[str] | None = None) -> None:
         seed=arguments.seed,
         workers=arguments.workers,
         joint_steps=arguments.joint_steps,
+        rate=arguments.rate,
     )
-    sources = Sources(motions=arguments.motions, teacher=arguments.teacher, dictionary=arguments.dictionary)
+    sources = Sources(
+        motions=arguments.motions,
+        teacher=arguments.teacher,
+        dictionary=arguments.dictionary,
+        garments=arguments.garments,
+        start=arguments.start,
+    )
     train_guidance(plan, sources, arguments.out, resume=arguments.resume, reporter=Terminal())
 
 

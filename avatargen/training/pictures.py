@@ -39,12 +39,15 @@ class Source:
         queries: UInt8[np.ndarray, "q views 128 128 3"],
         query_traits: Float[np.ndarray, "q traits"],
         generator: torch.Generator,
+        shares: Float[Tensor, " n"] | None = None,
     ) -> None:
+        """`shares` are the chances of the buffers; without them all are equal."""
         body = load_open_body()
         faces = body.faces
         self._buffers = buffers
         self._queries, self._query_traits = queries, torch.from_numpy(query_traits)
         self._generator = generator
+        self._shares = torch.ones(len(buffers.face)) if shares is None else shares
         self._painter = Painter(generator)
         slots = torch.from_numpy(face_slots(body).astype(np.int64))
         self._slot = torch.cat([torch.tensor([BACKGROUND]), slots])
@@ -60,11 +63,11 @@ class Source:
 
     def draw(self, painted: int, queries: int) -> Batch:
         """A random batch."""
-        rows = torch.randint(len(self._buffers.face), (painted,), generator=self._generator).numpy()
+        rows = torch.multinomial(self._shares, painted, replacement=True, generator=self._generator).numpy()
         canvas = self.canvas(rows, zoom=True)
         images = [self._painter.paint(canvas)]
         odd = int(torch.randint(2, (1,), generator=self._generator))
-        which = torch.randint(len(self._queries), (queries,), generator=self._generator).numpy()
+        which = torch.randint(max(len(self._queries), 1), (queries,), generator=self._generator).numpy()
         view = torch.randint(self._queries.shape[1], (queries,), generator=self._generator).numpy()
         if queries:
             shown = torch.from_numpy(self._queries[which, view]).permute(0, 3, 1, 2).float() / 255

@@ -19,6 +19,13 @@ def averaged_tower(checkpoint: Path) -> ImageTower:
     return tower.eval()
 
 
+def network_state(path: Path, name: str) -> dict[str, Tensor]:
+    """One network of a file that `ship` wrote, in full precision; nothing where the file has no such network."""
+    tensors, _ = load_tensors(path)
+    own = {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
+    return {k: v.float() if v.is_floating_point() else v for k, v in own.items()}
+
+
 def load_joint_reader(path: Path) -> JointReader:
     """The second look at joints that training kept."""
     reader = JointReader()

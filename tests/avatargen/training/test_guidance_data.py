@@ -10,10 +10,11 @@ from avatargen.core.errors import InputError
 from avatargen.core.rng import numpy_stream, stream
 from avatargen.core.rotations import matrix_from_axis_angle
 from avatargen.guidance.embedded.slots import BACKGROUND, SLOT_ID, SLOTS, TRAITS
-from avatargen.training import gbuffers
+from avatargen.training import gbuffers, guidance
 from avatargen.training.gbuffers import canonical_joints, render_buffers
 from avatargen.training.motions import MotionSet, central_frames, even_frames, read_motions
 from avatargen.training.paint import Canvas, Painter, zoom_index
+from avatargen.training.pictures import Source
 from avatargen.training.pose_words import gerund, phrases_with_synonyms
 from avatargen.training.slot_labels import face_slots
 from avatargen.training.traits import raw_traits
@@ -74,6 +75,27 @@ class TestBuffers:
         assert (buffers.normal[seen][:, 2] > -40).mean() > 0.97  # what is seen faces the camera
         again = render_buffers(3, "test", 2, frames, views=3)
         np.testing.assert_array_equal(buffers.face, again.face)
+
+    def test_buffers_are_drawn_by_their_chances(self):
+        count = 40
+        buffers = gbuffers.Buffers(
+            face=np.ones((count, 128, 128), dtype=np.uint16),
+            normal=np.zeros((count, 128, 128, 3), dtype=np.int8),
+            kind=np.zeros(count, dtype=np.uint8),
+            joints=np.broadcast_to(np.arange(count, dtype=np.float32)[:, None, None], (count, 23, 3)).copy(),
+            traits=np.zeros((count, len(TRAITS)), dtype=np.float32),
+            standing=np.zeros(count, dtype=np.uint8),
+        )
+        queries = np.zeros((0, 1, 128, 128, 3), dtype=np.uint8), np.zeros((0, len(TRAITS)), dtype=np.float32)
+        bodies, poses = (
+            gbuffers.Buffers(**{k: v[part] for k, v in vars(buffers).items()})
+            for part in np.split(np.arange(count), [10])
+        )
+        shares = guidance._shares([bodies], [poses])
+        source = Source(buffers, *queries, stream(0, "chances"), shares)
+        drawn = torch.cat([source.draw(100, 0).joints[:, 0, 0] for _ in range(4)])
+        assert float((drawn < 10).float().mean()) == pytest.approx(guidance._BODIES_SHARE, abs=0.08)
+        assert len(drawn.unique()) == count
 
 
 class TestPaint:

@@ -1,6 +1,7 @@
 """The validation curve of the image tower: what is judged, and that it survives a pause."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ import torch
 from PIL import Image
 
 from avatargen.body.open_body import load_open_body
-from avatargen.core.files import load_tensors
+from avatargen.core.files import load_tensors, save_tensors
 from avatargen.guidance.embedded.image_tower import JOINTS, ImageTower
 from avatargen.guidance.embedded.slots import BACKGROUND, TRAITS
-from avatargen.training.guidance import Plan, train_tower
+from avatargen.training.guidance import Plan, Sources, train_tower
 from avatargen.training.held_out import judge
 from avatargen.training.pictures import Batch
+from avatargen.training.ship import named_tensors
 
 
 def batch(slot: torch.Tensor) -> Batch:
@@ -82,15 +84,15 @@ def queries(path: Path, count: int) -> None:
     np.savez(path, images=images, traits=generator.normal(0, 1, (count, len(TRAITS))).astype(np.float32))
 
 
-def test_a_resumed_training_has_the_whole_curve(tmp_path):
-    buffers(tmp_path / "train.npz", 6)
-    buffers(tmp_path / "poses.npz", 2)
-    buffers(tmp_path / "val.npz", 4)
-    queries(tmp_path / "query_train.npz", 3)
-    queries(tmp_path / "query_val.npz", 2)
-    motions = tmp_path / "set.npz"
+def rendered(folder: Path) -> Path:
+    """A folder with all pictures that training needs; returns the motion set."""
+    for name, count in (("train", 6), ("poses", 2), ("val", 4)):
+        buffers(folder / f"{name}.npz", count)
+    queries(folder / "query_train.npz", 3)
+    queries(folder / "query_val.npz", 2)
+    path = folder / "set.npz"
     np.savez(
-        motions,
+        path,
         axis_angle=np.zeros((20, 24, 3), dtype=np.float32),
         clip_start=np.array([0, 10, 20]),
         names=np.array(["a", "b"]),
@@ -98,10 +100,16 @@ def test_a_resumed_training_has_the_whole_curve(tmp_path):
         alternatives=np.array(["", ""]),
         split=np.array(["train", "val"]),
     )
+    return path
+
+
+def test_a_resumed_training_has_the_whole_curve(tmp_path):
+    motions = rendered(tmp_path)
 
     def trained(seconds: float) -> list[dict[str, float]]:
         plan = Plan(minutes=seconds / 60, painted=2, queries=1, workers=1, save_seconds=0.01)
-        train_tower(plan, motions, tmp_path)
+        plan = replace(plan, dressed=0, dressed_frames_per_clip=0)
+        train_tower(plan, Sources(motions=motions), tmp_path)
         return json.loads((tmp_path / "curve.json").read_text())
 
     first = trained(0.5)
@@ -121,3 +129,13 @@ def test_a_resumed_training_has_the_whole_curve(tmp_path):
         assert picture.width > 900
         drawn = np.asarray(picture.convert("RGB")).astype(int)
     assert (np.abs(drawn - drawn.mean(2, keepdims=True)).max(2) > 40).sum() > 200  # lines in color
+
+
+def test_going_on_from_weights_starts_where_they_are(tmp_path):
+    motions = rendered(tmp_path)
+    first = ImageTower()
+    start = save_tensors(tmp_path / "start.safetensors", named_tensors(tower=first))
+    plan = Plan(minutes=0.0, painted=2, queries=1, workers=1, dressed=0, dressed_frames_per_clip=0)
+    tower = train_tower(plan, Sources(motions=motions, start=start), tmp_path)
+    for name, tensor in first.state_dict().items():
+        torch.testing.assert_close(tower.state_dict()[name], tensor, rtol=0, atol=0)
