@@ -1,6 +1,7 @@
 """What does a step of the implicit avatar cost, against plain sampling of the whole box in the same run?
 
-Usage: python benchmarks/implicit.py [--size 112] [--samples 16] [--repeats 5] [--fit 20] [--original] [--json o.json]
+Usage: python benchmarks/implicit.py [--size 112] [--samples 16] [--repeats 5] [--fit 20] [--eikonal 100] [--original]
+       [--json o.json]
 
 A step draws one upper-body view (or, "full", the whole figure) and runs backwards through colors, outlines and normals
 to everything that is learned; the guidance is left out. Baseline: 64 samples spread evenly over the field's box, a ray
@@ -21,6 +22,7 @@ from record import save, told
 from avatargen.body.open_body import load_open_body
 from avatargen.core.settings import ImplicitSettings
 from avatargen.core.values import Mesh
+from avatargen.guidance.embedded.model import load_embedded
 from avatargen.guidance.views import named_view
 from avatargen.implicit.avatar import build_field
 from avatargen.implicit.distance import surface_samples
@@ -73,24 +75,36 @@ def step(field, cameras, **how):
     return work
 
 
-def eikonal_error(field, exact, spread, count=20000):
-    """Mean deviation of the gradient's length from one, off the body by a normal draw of `spread` metres an axis.
+def around_surface(field, count=20000):
+    """Places all over the surface that the field has, every square centimetre alike, and unit normal draws for them."""
+    mesh = surface_of(field, 0.004)
+    points, _ = surface_samples(torch.from_numpy(mesh.vertices)[torch.from_numpy(mesh.faces).long()].float(), 0.006)
+    draws = torch.Generator().manual_seed(0)
+    return points[torch.randint(len(points), (count,), generator=draws)], torch.randn(count, 3, generator=draws)
+
+
+def eikonal_errors(field, when, rows):
+    """Mean deviation of the gradient's length from one, off the surface by a normal draw along each axis.
 
     Exact: of the field itself. Else by finite differences, as normals are taken, which also count what they smooth.
+    What hangs free is a minimum of solids of its own and is left out.
     """
-    points, _ = surface_samples(field.body.surface.corners, 0.012)
-    draws = torch.Generator().manual_seed(0)
-    points = points[torch.randint(len(points), (count,), generator=draws)]
-    points = points + spread * torch.randn(points.shape, generator=draws)
-    with torch.no_grad():
-        return float((replace(field, exact=exact, outfit=None).gradient(points).norm(dim=-1) - 1.0).abs().mean())
+    field = replace(field, outfit=None)
+    points, draws = around_surface(field)
+    for name, exact, spread in EIKONAL:
+        with torch.no_grad():
+            length = replace(field, exact=exact).gradient(points + spread * draws).norm(dim=-1)
+        rows[f"eikonal error, {name}, {when}"] = float((length - 1.0).abs().mean())
 
 
-EIKONAL = (
-    ("eikonal error, 3 mm", True, 0.003),
-    ("eikonal error, 6 mm", True, 0.006),
-    ("eikonal error, 6 mm, finite differences of 6 mm", False, 0.006),
-)
+EIKONAL = (("3 mm", True, 0.003), ("6 mm", True, 0.006), ("3 mm, finite differences of 6 mm", False, 0.003))
+TEXT = "a man in a yellow jumpsuit with red boots"
+
+
+def surface_of(field, spacing):
+    surface = field.body.surface
+    mesh = Mesh(vertices=surface.vertices.numpy(), faces=surface.faces.numpy())
+    return extract_surface(field.sdf, field.bounds.numpy(), spacing, mesh)
 
 
 def main():
@@ -99,6 +113,7 @@ def main():
     parser.add_argument("--samples", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--fit", type=int, default=20)
+    parser.add_argument("--eikonal", type=int, default=0, help="steps of fits whose eikonal error is measured")
     parser.add_argument("--original", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -131,24 +146,26 @@ def main():
         )
         rows[f"rows of the color table, {encoding}"] = float(other.color_pyramid.rows)
     del other
-    for name, *how in EIKONAL:
-        rows[f"{name}, before"] = eikonal_error(field, *how)
+    eikonal_errors(field, "step 0", rows)
     start = time.process_time()
     fitted = fit_avatar("anything", body, betas, Warm(), replace(settings, steps=args.fit), 0)
     rows["fit with setup, seconds per step"] = (time.process_time() - start) / args.fit
-    for name, *how in EIKONAL:
-        rows[f"{name}, after the fit"] = eikonal_error(fitted, *how)
     rows["peak memory after the fit, GB"] = memory_gb()
-    surface = fitted.body.surface
-    mesh = Mesh(vertices=surface.vertices.numpy(), faces=surface.faces.numpy())
     spacing = float((fitted.bounds[1] - fitted.bounds[0]).max()) / 512
     start = time.process_time()
-    raw = extract_surface(fitted.sdf, fitted.bounds.numpy(), spacing, mesh)
+    raw = surface_of(fitted, spacing)
     rows["extraction at 512 cells, seconds"] = time.process_time() - start
     small = decimate(raw, 20000)
     rows["faces after cleaning"] = float(len(small.faces))
     rows["closed, one piece"] = float(is_closed(small) and component_count(small) == 1)
     rows["peak memory, GB"] = memory_gb()
+    if args.eikonal:
+        for sculpt in ("auto", "on"):
+            told_so = replace(settings, sculpt=sculpt, steps=args.eikonal)
+            avatar = fit_avatar(TEXT, body, betas, load_embedded(), told_so, 0)
+            when = f"{args.eikonal} steps, {'every picture sculpts' if sculpt == 'on' else 'as it is'}"
+            eikonal_errors(avatar, when, rows)
+            eikonal_errors(replace(avatar, relief=None), f"{when}, without relief", rows)
     if args.original:
         from implicit_original import Bench, steps
 

@@ -227,8 +227,8 @@ class ImplicitSettings:
     """Reconstruction head against the body's own look."""
     mask_weight: float = 0.2
     """Silhouette against the coarse body's."""
-    eikonal_weight: float = 0.1
-    """Gradient length one, so that the field stays a distance."""
+    eikonal_weight: float = 1.0
+    """Gradient length one within 8 mm of the surface, so that the field stays a distance there."""
     smooth_weight: float = 0.2
     """Color differences between neighbouring points of the body."""
     smooth_left: float = 1.0

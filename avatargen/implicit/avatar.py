@@ -159,17 +159,22 @@ class AvatarField:
         By finite differences; exactly (of the interpolated values) if `exact` and nothing hangs free.
         """
         if self.exact and self.outfit is None:
-            return self._slope(points.detach())
+            return self.slope(points.detach())
         return tap_gradient(self.distance(tap_points(points, self.normal_step)), self.normal_step)
 
-    def _slope(self, points: Tensor) -> Tensor:
+    def slope(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """Exact gradient, of what does not hang free; differentiable in what was learned."""
         found = self.body.distance.gradient(points)
         if self.sculpted:
-            raw = self.shape_pyramid(self.learned.growth, points)[:, 0]
-            raw_slope = self.shape_pyramid.gradient(self.learned.growth, points)
-            limit = self.body.limit
-            found = found - growth_gradient(raw, raw_slope, limit(points), limit.gradient(points))
+            found = found - self.growth_slope(points)
         return found if self.relief is None else found - self.relief.gradient(points)
+
+    def growth_slope(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+        """Exact gradient of `growth`; differentiable in what was learned."""
+        raw = self.shape_pyramid(self.learned.growth, points)[:, 0]
+        raw_slope = self.shape_pyramid.gradient(self.learned.growth, points)
+        limit = self.body.limit
+        return growth_gradient(raw, raw_slope, limit(points), limit.gradient(points))
 
     def colors(self, points: Float[Tensor, "n 3"]) -> Colors:
         """Both colors from a nearly closest body point; differentiable in what was learned."""

@@ -18,7 +18,9 @@ from torch import Tensor
 from avatargen.implicit.closest import closest_on_triangles
 
 _CHUNK = 1 << 17
-_FAR_SPACING = 0.024
+_FAR_SPACING, _REACHED_SPACING = 0.024, 0.008
+"""Of the grids on which distances beyond the exact band are found, everywhere and within `_REACHED`; metres."""
+_REACHED = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,6 +38,12 @@ class Grid:
         nx, ny, nz = (int(n) for n in ((high - low) / spacing).ceil().long() + 1)
         x, y, z = (float(v) for v in low)
         return Grid(origin=(x, y, z), spacing=spacing, shape=(nx, ny, nz))
+
+    @property
+    def count(self) -> int:
+        """How many nodes there are."""
+        nx, ny, nz = self.shape
+        return nx * ny * nz
 
     @property
     def bounds(self) -> Float[Tensor, "2 3"]:
@@ -139,21 +147,44 @@ def surface_samples(corners: Float[Tensor, "f 3 3"], spacing: float) -> tuple[Te
 
 
 def _far_field(vertices: Tensor, faces: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-    """Unsigned distance and face at every node, from exact-to-a-sample distances on a coarser grid."""
+    """Unsigned distance and face at every node, from exact-to-a-sample distances on coarser grids.
+
+    The finer of the two is asked only where surfaces can grow to: there slopes have to be right, too.
+    """
     corners = vertices[faces]
     points, owners = surface_samples(corners, 0.010)
-    ratio = max(1, round(_FAR_SPACING / grid.spacing))
+    tree = KDTree(points.numpy())
+
+    def ask(nodes: Tensor) -> tuple[Tensor, Tensor]:
+        owner = owners[torch.from_numpy(tree.query(nodes.numpy(), workers=-1)[1])]
+        return closest_on_triangles(nodes, corners[owner])[1].sqrt(), owner.int()
+
+    middle, ratio = _coarser(grid, _REACHED_SPACING)
+    rough, rough_ratio = _coarser(middle, _FAR_SPACING)
+    distance, face = ask(rough.nodes(torch.arange(rough.count)))
+    distance, face = _spread(distance, face, rough, middle, rough_ratio)
+    reached = torch.nonzero(distance < _REACHED).squeeze(1)
+    distance[reached], face[reached] = ask(middle.nodes(reached))
+    distance, face = _spread(distance, face, middle, grid, ratio)
+    return distance.view(grid.shape), face.view(grid.shape)
+
+
+def _coarser(grid: Grid, spacing: float) -> tuple[Grid, int]:
+    """A grid of about `spacing` that covers `grid` and shares nodes with it: every so many of them."""
+    ratio = max(1, round(spacing / grid.spacing))
     nx, ny, nz = (-(-(n - 1) // ratio) + 1 for n in grid.shape)
-    coarse = Grid(origin=grid.origin, spacing=grid.spacing * ratio, shape=(nx, ny, nz))
-    nodes = coarse.nodes(torch.arange(int(np.prod(coarse.shape))))
-    _, near = KDTree(points.numpy()).query(nodes.numpy(), workers=-1)
-    owner = owners[torch.from_numpy(near)]
-    distance = closest_on_triangles(nodes, corners[owner])[1].sqrt().view(1, 1, *coarse.shape)
+    return Grid(origin=grid.origin, spacing=grid.spacing * ratio, shape=(nx, ny, nz)), ratio
+
+
+def _spread(distance: Tensor, face: Tensor, coarse: Grid, fine: Grid, ratio: int) -> tuple[Tensor, Tensor]:
+    """Values at the nodes of a coarse grid carried to those of a finer one: distances linearly, faces as they are."""
     size = tuple(ratio * (n - 1) + 1 for n in coarse.shape)
-    fine = torch.nn.functional.interpolate(distance, size=size, mode="trilinear", align_corners=True)[0, 0]
-    index = [((torch.arange(n) + ratio // 2) // ratio) for n in grid.shape]
-    face = owner.view(coarse.shape).int()[index[0]][:, index[1]][:, :, index[2]]
-    return fine[tuple(slice(n) for n in grid.shape)].contiguous(), face
+    smooth = torch.nn.functional.interpolate(
+        distance.view(1, 1, *coarse.shape), size=size, mode="trilinear", align_corners=True
+    )[0, 0]
+    x, y, z = ((torch.arange(n) + ratio // 2) // ratio for n in fine.shape)
+    nearest = face.view(coarse.shape)[x][:, y][:, :, z]
+    return smooth[tuple(slice(n) for n in fine.shape)].reshape(-1), nearest.reshape(-1)
 
 
 def _near_field(

@@ -31,6 +31,16 @@ def test_distances_in_the_band_are_exact_and_signed():
     assert float((sdf - solid).abs().max()) < 0.02
 
 
+def test_wherever_surfaces_grow_to_distances_and_their_slopes_are_right():
+    vertices, faces = tensors(trimesh.creation.icosphere(6, radius=0.2))
+    made = distance_grid(vertices, faces, spacing=0.004, pad=0.06, band=0.012)
+    exact = node_points(made).norm(dim=-1).view(made.sdf.shape) - 0.2
+    grown = (exact > 0.012) & (exact < 0.045)
+    assert float((made.sdf - exact)[grown].abs().max()) < 3e-4
+    slope = torch.stack(torch.gradient(made.sdf, spacing=0.004)).norm(dim=0)
+    assert float((slope - 1.0)[grown].abs().mean()) < 0.01
+
+
 def test_two_pieces_that_overlap_are_united_without_a_trace_of_the_buried_faces():
     left, right = trimesh.creation.icosphere(4, radius=0.2), trimesh.creation.icosphere(4, radius=0.1)
     right.apply_translation([0.15, 0.0, 0.0])

@@ -255,6 +255,27 @@ def test_exact_gradients_are_the_limit_of_finite_ones_and_reach_what_was_learned
     assert float(field.learned.growth.grad.abs().max()) > 0
 
 
+def test_what_grows_stays_a_distance_near_the_surface():
+    def outward(field, points):
+        return torch.nn.functional.normalize(field.body.distance.gradient(points), dim=-1)
+
+    def error_and_reach(weight):
+        field = run(replace(SETTINGS, sculpt="on", steps=12, shape_rate=0.01, eikonal_weight=weight))
+        draws = torch.Generator().manual_seed(8)
+        vertices = field.body.surface.vertices
+        points = vertices[torch.randint(len(vertices), (4000,), generator=draws)]
+        with torch.no_grad():
+            growth = field.growth(points)
+            points = points + growth[:, None] * outward(field, points)
+            points = points + 0.003 * torch.randn(points.shape, generator=draws)
+            length = (outward(field, points) - field.growth_slope(points)).norm(dim=-1)
+        return float((length - 1.0)[growth > 0.002].abs().mean()), float(growth.max())
+
+    (free, far), (held, near) = error_and_reach(0.0), error_and_reach(ImplicitSettings().eikonal_weight)
+    assert held < 0.5 * free
+    assert near > 0.7 * far  # it still grows
+
+
 def test_an_unknown_gradient_is_an_error():
     with pytest.raises(ConfigError, match=r"implicit\.gradient"):
         fit.prepare("yellow", load_open_body(), BETAS, Yellow(), replace(SETTINGS, gradient="best"))
