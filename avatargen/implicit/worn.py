@@ -5,6 +5,7 @@ the embedded guidance's lexicon supplies what an outfit's name implies ("a wizar
 that are not said beside the noun are left to what the body wears there.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -76,6 +77,7 @@ _HAIR_STYLES = {
 }  # fmt: skip
 _BLONDES = {"blond": (224, 190, 110), "blonde": (224, 190, 110), "brunette": (84, 54, 34), "redhead": (160, 68, 30)}
 _BEARDS = {"beard": "full", "goatee": "chin", "chin beard": "chin", "moustache": "moustache", "mustache": "moustache"}
+_HAIR_WORDS = ("brown", "black", "blonde", "grey", "white", "ginger")
 _USUAL_HAIR, _GOLD = (70, 48, 32), (212, 170, 60)
 _USUAL_COLORS = {"hair": _USUAL_HAIR, "beard": _USUAL_HAIR, "hat": (58, 44, 36), "cape": (128, 24, 28)}
 """Of what is not painted on the skin as well, where the text says no color; hair before beards."""
@@ -140,13 +142,29 @@ def with_trousers(text: str) -> str:
 def tight_text(text: str) -> str:
     """`text` without the capes, hats, hair and beards it names: the skin and what lies on it, which are painted.
 
-    A cape that hangs free must not be painted on the back as well, and hair not on the forehead beside it.
+    A cape that hangs free must not be painted on the back as well, and hair not on the forehead beside it. Under a hat
+    that an outfit's name brings along ("a wizard") the head has the hair's color, not the hat's.
     """
     names = (*_HATS, *_HAIR, *_BEARDS, "cape", "cloak", "mantle")
     loose = "|".join(re.escape(word) for word in sorted(names, key=len, reverse=True))
     word = rf"(?!(?:{_BREAKS})\b)[\w'-]+\s+"
     phrase = rf"(?:,?\s*\b(?:with|and|in|wearing|under|over)\s+|,\s*)(?:{word}){{0,5}}?(?:{loose})s?\b"
-    return re.sub(phrase, "", text, flags=re.IGNORECASE)
+    tight = re.sub(phrase, "", text, flags=re.IGNORECASE)
+    worn = {piece.kind: piece for piece in pieces_of(tight)}
+    if "hat" not in worn or "hair" not in worn:
+        return tight
+    grown = {piece.kind: piece for piece in pieces_of(text)}.get("hair", worn["hair"])
+    return f"{tight.rstrip(' .')} with {_hair_word(grown.color)} hair"
+
+
+def _hair_word(color: Color | None) -> str:
+    """The usual word for a color of hair."""
+
+    def off(word: str) -> float:
+        meant = _color(f"{word} hair", ("hair",)) or (0.0, 0.0, 0.0)
+        return math.dist(meant, color or _unit(_USUAL_HAIR))
+
+    return min(_HAIR_WORDS, key=off)
 
 
 def _has_hair(text: str, worn: Piece | None) -> bool:

@@ -234,10 +234,15 @@ def test_bodies_without_parts_wear_nothing(field):
         ("a girl with long pink hair and a black t-shirt", "a girl and a black t-shirt"),
         ("a man with a grey beard in a suit", "a man in a suit"),
         ("a woman in a red dress", "a woman in a red dress"),
+        ("a witch", "a witch with brown hair"),
+        ("a wizard with a long grey beard", "a wizard with grey hair"),
+        ("a bald wizard", "a bald wizard"),
+        ("a knight in silver armour", "a knight in silver armour"),
     ],
 )
 def test_the_skin_is_painted_without_capes_hats_and_hair(text, tight):
     assert tight_text(text) == tight
+    assert tight_text(tight) == tight
 
 
 @pytest.mark.parametrize(
