@@ -17,6 +17,8 @@ from avatargen.mesh.magnify import Focus, magnify, unmagnify
 _NUDGE = 0.02
 """Share of the way to its fan's middle by which a doubled vertex leaves its twin."""
 _MOST_SNAP = 0.003
+_MOST_RIM = 12
+"""Edges around the largest hole that is closed."""
 _FORCES = (2, 4, 7)
 """How eagerly fast-simplification collapses edges; its own default is 7."""
 
@@ -113,8 +115,19 @@ def decimate(mesh: Mesh, faces: int, focus: Sequence[Focus] = ()) -> Mesh:
     return best
 
 
-def mend(mesh: Mesh) -> Mesh:
-    """Without faces that collapsed onto each other, pinched edges taken apart; the largest piece of what is left."""
+def mend(mesh: Mesh, rounds: int = 3) -> Mesh:
+    """Without faces that collapsed onto each other, pinched edges taken apart, and the holes that leaves closed.
+
+    The largest piece of it. What one round closes can pinch again, so there are some.
+    """
+    for _ in range(rounds):
+        mesh = _filled(_untangled(mesh))
+        if is_closed(mesh):
+            break
+    return mesh
+
+
+def _untangled(mesh: Mesh) -> Mesh:
     faces = mesh.faces
     whole = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
     faces = faces[whole]
@@ -142,6 +155,26 @@ def _unpinched(mesh: Mesh) -> Mesh:
             faces[rows] = np.where(mesh.faces[rows] == vertex, len(vertices), faces[rows])
             vertices.append(mesh.vertices[vertex] + _NUDGE * (others - mesh.vertices[vertex]))
     return Mesh(vertices=np.stack(vertices), faces=faces)
+
+
+def _filled(mesh: Mesh) -> Mesh:
+    """Small holes closed by fans of faces; rims that meet themselves stay open."""
+    edges = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])
+    there = {(a, b) for a, b in edges.tolist()}
+    rim = {a: b for a, b in sorted(there) if (b, a) not in there}
+    fans = []
+    while rim:
+        first, after = next(iter(rim.items()))
+        loop = [first]
+        del rim[first]
+        while after != first and after in rim:
+            loop.append(after)
+            after = rim.pop(after)
+        if after == first and 2 < len(loop) <= _MOST_RIM:
+            fans += [(first, loop[at + 1], loop[at]) for at in range(1, len(loop) - 1)]
+    if not fans:
+        return mesh
+    return Mesh(vertices=mesh.vertices, faces=np.concatenate([mesh.faces, np.array(fans, dtype=mesh.faces.dtype)]))
 
 
 def _fans(faces: Integer[np.ndarray, "k 3"], vertex: int, pinched: set[tuple[int, int]]) -> list[list[int]]:

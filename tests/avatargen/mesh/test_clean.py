@@ -71,11 +71,24 @@ def test_two_tetrahedra_that_share_an_edge_are_taken_apart():
     assert abs(shell.volume) > 0.1
 
 
-def test_faces_that_lie_back_to_back_vanish():
+def test_faces_that_lie_back_to_back_vanish_and_what_they_leave_is_closed():
     made = mesh_of(ball(2))
     extra = made.faces[:1, ::-1]
     doubled = Mesh(vertices=made.vertices, faces=np.concatenate([made.faces, made.faces[:1], extra]))
-    assert len(mend(doubled).faces) == len(made.faces) - 1
+    done = mend(doubled)
+    assert len(done.faces) == len(made.faces)
+    assert is_closed(done)
+
+
+def test_small_holes_are_closed_and_large_ones_stay():
+    made = mesh_of(ball(3))
+    few = made.vertices[made.faces].mean(1)[:, 1] < made.vertices[:, 1].max() - 0.01
+    many = made.vertices[made.faces].mean(1)[:, 1] < 0.2
+    small = Mesh(vertices=made.vertices, faces=made.faces[few])
+    assert 2 < (~few).sum() < 12
+    assert is_closed(mend(small))
+    assert trimesh.Trimesh(mend(small).vertices, mend(small).faces).volume == pytest.approx(ball(3).volume, rel=0.01)
+    assert not is_closed(mend(Mesh(vertices=made.vertices, faces=made.faces[many])))
 
 
 def test_smoothing_takes_off_noise_and_keeps_the_volume():
