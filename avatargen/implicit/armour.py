@@ -1,10 +1,11 @@
-"""Plates of armour as heights over the body: shoulder caps, breastplate, tassets, cops at elbows and knees, greaves.
+"""Plates of armour as heights over the body: shoulder caps, breastplate, tassets, cops, greaves, gauntlets, sabatons.
 
 Armour follows the limbs that it covers, so unlike a skirt it needs no solid of its own: it is a relief with hard edges,
 laid over what is painted, and moves with the body's own weights.
 """
 
 import re
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Integer
@@ -56,6 +57,7 @@ def plate_heights(
             along = _along(points, joints, f"{side}_{start}", f"{side}_{end}")
             put(f"{side}_{part}", plates(along, front, sign * normals[:, 0]))
         put(f"{side}_foot", _foot(points, joints[SMPL_JOINTS.index(f"{side}_ankle")]))
+        put(f"{side}_hand", _hand(points, normals, joints, side))
     trunk = _trunk(points, front, joints)
     for part in ("upper_torso", "lower_torso", "pelvis", "neck"):
         put(part, trunk)
@@ -64,23 +66,46 @@ def plate_heights(
 
 def plated(body: BodyField, parts: Integer[Tensor, " f"], joints: Float[Tensor, "24 3"], relief: Volume) -> Volume:
     """`relief` and plates over it, on the body's finest grid."""
+
+    def heights(points: Tensor, normals: Tensor, beneath: Tensor, painted: Tensor) -> Tensor:
+        return torch.maximum(plate_heights(points, normals, beneath, joints), painted)
+
+    return raised(body, parts, relief, heights)
+
+
+def raised(
+    body: BodyField,
+    parts: Integer[Tensor, " f"],
+    relief: Volume,
+    heights: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor],
+) -> Volume:
+    """Heights near the body on its finest grid, from points, normals and parts of the body beneath, and `relief`."""
     grid, surface = body.distance.whole.grid, body.surface
     near = torch.nonzero(body.distance.whole.values[:, 0].abs() < _REACH).squeeze(1)
     face = body.distance.whole_face.reshape(-1)[near].long()
     normals = vertex_normals(surface.vertices, surface.faces)[surface.faces[face]].mean(1)
-    heights = torch.zeros_like(body.distance.whole.values)
+    values = torch.zeros_like(body.distance.whole.values)
     for rows in torch.arange(len(near)).split(_CHUNK):
         points = grid.nodes(near[rows]).to(normals)
-        plates = plate_heights(points, normals[rows], parts[face[rows]].long(), joints)
-        heights[near[rows], 0] = torch.maximum(plates, relief(points))
-    return Volume(grid=grid, values=heights)
+        values[near[rows], 0] = heights(points, normals[rows], parts[face[rows]].long(), relief(points))
+    return Volume(grid=grid, values=values)
 
 
 def _foot(points: Tensor, ankle: Tensor) -> Tensor:
-    """A boot of four lames; the sole stays."""
+    """A shoe of four lames, thick enough to hide the toes; the sole stays."""
     ahead = points[:, 2] - ankle[2]
     above = ((points[:, 1] - ankle[1] + 0.075) / 0.01).clamp(0.0, 1.0)
-    return above * (0.005 + 0.5 * _LAME * _steps(-ahead, -0.14, 0.02, 4))
+    return above * (0.008 + 0.5 * _LAME * _steps(-ahead, -0.14, 0.02, 4))
+
+
+def _hand(points: Tensor, normals: Tensor, joints: Tensor, side: str) -> Tensor:
+    """Two lames on the back of the hand, as far as the knuckles; palm, thumb and fingers stay free."""
+    wrist, hand = (joints[SMPL_JOINTS.index(f"{side}_{name}")] for name in ("wrist", "hand"))
+    way = torch.nn.functional.normalize(hand - wrist, dim=0)
+    back = torch.linalg.cross(way, way.new_tensor([0.0, 0.0, -1.0 if side == "left" else 1.0]))
+    facing = ((normals @ torch.nn.functional.normalize(back, dim=0) - 0.3) / 0.3).clamp(0.0, 1.0)
+    along = _along(points, joints, f"{side}_wrist", f"{side}_hand")
+    return facing * _band(along, -1.0, 0.95) * (0.010 - _LAME * _steps(along, 0.0, 0.95, 2))
 
 
 def _upper_arm(along: Tensor, front: Tensor, outward: Tensor) -> Tensor:  # noqa: ARG001  one signature for all limbs

@@ -15,9 +15,10 @@ from avatargen.body.skeleton import a_pose
 from avatargen.core.errors import ConfigError
 from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.settings import ImplicitSettings
-from avatargen.implicit.armour import plated
+from avatargen.implicit.armour import plated, raised
 from avatargen.implicit.color import Colors, Look, colors_at, features_at, make_look
 from avatargen.implicit.encoding import Pyramid, band_pyramid, hash_pyramid, plane_pyramid
+from avatargen.implicit.hems import Hem, find_hems, hem_heights
 from avatargen.implicit.jaw import parts_to_paint
 from avatargen.implicit.relief import paint_relief
 from avatargen.implicit.sdf import (
@@ -30,6 +31,7 @@ from avatargen.implicit.sdf import (
     tap_points,
 )
 from avatargen.implicit.tailor import Outfit
+from avatargen.implicit.worn import Color
 from avatargen.render.shading import vertex_normals
 
 GRADIENTS = ("differences", "exact")
@@ -132,18 +134,35 @@ class AvatarField:
         raw = self.shape_pyramid(self.learned.growth, points)[:, 0]
         return bounded_growth(raw, self.body.limit(points.detach()))
 
-    def with_relief(self, factor: float, plates: bool = False) -> "AvatarField":
+    def with_relief(
+        self, factor: float, plates: bool = False, hems: Mapping[str, Color] | None = None
+    ) -> "AvatarField":
         """The same avatar, whose painted clothes and hair stand off the body by their usual height times `factor`.
 
-        `plates`: so do plates of armour, where the body's parts are known.
+        `plates`: so do plates of armour, where the body's parts are known. `hems`: boots and gloves of these colors end
+        in a hem (`avatargen.implicit.hems.worn_colors`).
         """
         if factor <= 0:
             return replace(self, relief=None)
-        style = self.color(self.body.surface.vertices)
+        vertices = self.body.surface.vertices
+        style = self.color(vertices)
         relief = paint_relief(self.body, self.look, self.parts, style, factor)
         if plates and self.parts is not None:
             relief = plated(self.body, self.parts, self.joints, relief)
+        elif hems and self.parts is not None:
+            relief = self._hemmed(relief, find_hems(hems, self.look, style, vertices, self.parts, self.joints))
         return replace(self, relief=relief)
+
+    def _hemmed(self, relief: Volume, hems: tuple[Hem, ...]) -> Volume:
+        if not hems or self.parts is None:
+            return relief
+        joints = self.joints
+        return raised(
+            self.body,
+            self.parts,
+            relief,
+            lambda points, normals, beneath, painted: painted + hem_heights(points, beneath, joints, hems),  # noqa: ARG005
+        )
 
     def covered(self) -> Float[Tensor, "v 3"]:
         """The body's vertices as far out as what it wears close to the skin, over which all else has to hang."""

@@ -30,6 +30,7 @@ from avatargen.implicit.avatar import GRADIENTS, AvatarField, build_field
 from avatargen.implicit.checkpoint import Progress, resume
 from avatargen.implicit.distance import surface_samples
 from avatargen.implicit.draw import Drawing, draw, draw_body, paint, shade_factor
+from avatargen.implicit.hems import worn_colors
 from avatargen.implicit.sdf import part_kind
 from avatargen.implicit.shown import backdrops, check_pictures, color_light, gentle_light
 from avatargen.implicit.stepping import eased, fit_key, run_steps
@@ -180,7 +181,8 @@ def fit_avatar(
         patience=settings.patience,
     )
     plates = settings.outfit and wears_armour(description)
-    field, surface = scene.field.with_relief(settings.relief, plates), scene.field.body.surface
+    hems = worn_colors(description) if settings.outfit else {}
+    field, surface = scene.field.with_relief(settings.relief, plates, hems), scene.field.body.surface
     if settings.outfit:
         points, faces, hair = field.covered() if plates else surface.vertices, surface.faces, pictures is None
         outfit = dress(description, points, faces, field.parts, field.joints, usual_hair=hair)

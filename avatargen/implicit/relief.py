@@ -18,12 +18,12 @@ PART_RELIEF: dict[str, float] = {
     "face": 0.001,
     "neck": 0.003,
     "hand": 0.001,
-    "foot": 0.004,
+    "foot": 0.008,
     "eye": 0.0,
     "lips": 0.0,
     "brow": 0.0,
 }
-"""Usual height, in metres, of what covers a part; cloth where nothing is said."""
+"""Usual height, in metres, of what covers a part (shoes hide the toes); cloth where nothing is said."""
 CLOTH = 0.005
 _COVERED = (0.12, 0.40)
 """Distance of two colors (norm of the sRGB difference) from which a part counts as covered, a bit and fully."""

@@ -40,7 +40,7 @@ def test_faces_hands_and_bends_stay_free_and_no_plate_is_thicker_than_an_inch(he
     _, parts, height = heights
     assert float(height.min()) >= 0.0
     assert 0.020 < float(height.max()) < 0.0254
-    for part in ("face", "scalp", "left_hand", "right_hand", "left_eye", "lips"):
+    for part in ("face", "scalp", "left_eye", "lips"):
         assert float(height[parts == PART_ID[part]].max()) == 0.0
     # Between the greave and the cop at the knee, and between both plates of an upper arm, there is a gap.
     for part in ("left_shin", "left_upper_arm", "left_forearm"):
@@ -68,6 +68,23 @@ def test_the_field_grows_by_the_plates_and_where_there_are_none_by_what_is_paint
     greave, gap = shin[(along > 0.3) & (along < 0.8)], shin[(along > 0.11) & (along < 0.13)]
     assert float(dressed(greave).min()) > 0.006
     assert float(dressed(gap).median()) == pytest.approx(0.003, abs=0.0015)
-    hand = surface.corners.mean(1)[field.parts == PART_ID["left_hand"]]
-    assert float(dressed(hand).median()) == pytest.approx(0.003, abs=1e-4)
+    face = surface.corners.mean(1)[field.parts == PART_ID["face"]]
+    assert float(dressed(face).median()) == pytest.approx(0.003, abs=1e-4)
     assert float((hip - knee).norm()) > 0.3
+
+
+def test_the_back_of_the_hand_is_plated_and_fingers_and_palm_are_free(field, heights):
+    middles, parts, height = heights
+    for side in ("left", "right"):
+        wrist, hand = (field.joints[SMPL_JOINTS.index(f"{side}_{name}")] for name in ("wrist", "hand"))
+        mine = parts == PART_ID[f"{side}_hand"]
+        along = (middles[mine] - wrist) @ (hand - wrist) / (hand - wrist).square().sum()
+        plate = height[mine]
+        assert float(plate[along > 1.05].max()) == 0.0
+        assert 0.006 < float(plate.max()) < 0.011
+        assert 0.2 < float((plate[along < 0.9] > 0.004).float().mean()) < 0.6
+
+
+def test_sabatons_are_thicker_than_the_gaps_between_toes(heights):
+    _, parts, height = heights
+    assert float((height[parts == PART_ID["left_foot"]] > 0.007).float().mean()) > 0.6
