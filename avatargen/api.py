@@ -328,7 +328,7 @@ def _avatar(
     base: object,
     resume: bool,
 ) -> RiggedMesh:
-    """The avatar: sculpted, and then refined if the settings say so, as two stages that are kept (`kept`)."""
+    """The avatar: sculpted, then refined and patterned where that is asked for, as stages that are kept (`kept`)."""
 
     def checkpoint(name: str, inputs: object) -> Path:
         path = hold.folder / ".work" / f"{name}-{cache_key(base=base, inputs=inputs)}.safetensors"
@@ -345,17 +345,20 @@ def _avatar(
 
     if looks is None:
         return stage("avatar", look_inputs, lambda: pipeline.plain_avatar(shape, tools))
-    words, path = looks.text, checkpoint("implicit", look_inputs)
+    (words, patterns), path = pipeline.plain_words(looks, tools.settings), checkpoint("implicit", look_inputs)
 
     def sculpted() -> RiggedMesh:
         return pipeline.finish_mesh(pipeline.sculpt(words, shape, tools, path, pictures), shape, tools)
 
-    avatar = stage("avatar", look_inputs, sculpted, path)
-    if tools.settings.refine.steps == 0 and tools.settings.refine.crisp == 0:
-        return avatar
+    avatar = refined = stage("avatar", look_inputs, sculpted, path)
     inputs = (look_inputs, tools.settings.refine)
-    again = checkpoint("refine", inputs)
-    return stage("refined", inputs, lambda: pipeline.refine(words, avatar, shape, tools, again, pictures), again)
+    if tools.settings.refine.steps or tools.settings.refine.crisp:
+        again = checkpoint("refine", inputs)
+        refined = stage("refined", inputs, lambda: pipeline.refine(words, avatar, shape, tools, again, pictures), again)
+    if not patterns:
+        return refined
+    hair = pictures is None
+    return stage("patterned", inputs, lambda: pipeline.pattern(words, patterns, refined, shape, tools, hair))
 
 
 def _motion_stages(text: str | None, tools: Tools, told: Reporter) -> list[tuple[str, str, Callable[[], Motion]]]:

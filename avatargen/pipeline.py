@@ -3,7 +3,7 @@
 Nothing here writes a file but `deliver`; nothing here knows motiongen. `avatargen.api.generate` runs them in order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,9 +35,12 @@ from avatargen.guidance.load import load_guidance
 from avatargen.guidance.model import Guidance
 from avatargen.guidance.prompts import with_build
 from avatargen.implicit.avatar import AvatarField
+from avatargen.implicit.crisp import Canvas
 from avatargen.implicit.fit import Pictures, fit_avatar
 from avatargen.implicit.network_field import NetworkField
 from avatargen.implicit.original import fit_original
+from avatargen.implicit.pattern_words import Pattern, without_patterns
+from avatargen.implicit.patterns import lay, patterned
 from avatargen.implicit.refine import canvas_of, check_refine, refine_avatar
 from avatargen.implicit.slope import smooth_slope
 from avatargen.implicit.tailor import dress
@@ -245,6 +248,12 @@ def fully_dressed(looks: Description, settings: Settings) -> Description:
     return looks if whole == looks.text else replace(looks, text=whole, source=f"{looks.source}, trousers as usual")
 
 
+def plain_words(looks: Description, settings: Settings) -> tuple[str, tuple[Pattern, ...]]:
+    """What an avatar is sculpted and painted after, and the patterns that are laid on it in the end."""
+    patterned = settings.implicit.patterns and settings.implicit.method == "band"
+    return without_patterns(looks.text) if patterned else (looks.text, ())
+
+
 def _watch(shape: Shape, tools: Tools) -> Callable[[AvatarField | NetworkField], None] | None:
     """Shows the field that is being optimised to the viewer, as the body's own mesh on its surface."""
     viewer = tools.viewer
@@ -321,16 +330,61 @@ def _worn(field: AvatarField | NetworkField) -> tuple[Worn | None, np.ndarray | 
     return worn, outfit.places.cpu().numpy()
 
 
-def _free_of(
-    description: str, posed: Posed, tools: Tools, usual_hair: bool
-) -> Callable[[torch.Tensor], torch.Tensor] | None:
-    """Which points of the mesh in the A-pose belong to what hangs free of the body."""
-    body = tools.body
+def _hung(
+    points: torch.Tensor, description: str, posed: Posed, tools: Tools, usual_hair: bool
+) -> dict[str, torch.Tensor]:
+    """Which points of the mesh in the A-pose belong to what hangs free of the body, by kind of piece."""
+    body, device = tools.body, points.device
     if not dressed(tools.settings):
-        return None
+        return {}
     vertices, joints = posed.vertices[0], posed.joints[0]
     outfit = dress(description, vertices, body.faces, body.parts, joints, usual_hair=usual_hair)
-    return None if outfit is None else lambda points: outfit.distance(points)[0].abs() < _ON_CLOTH
+    if outfit is None:
+        return {}
+    distance, which = outfit.to(device).distance(points)
+    near = distance.abs() < _ON_CLOTH
+    return {one.piece.kind: near & (which == number) for number, one in enumerate(outfit.sewn)}
+
+
+def _canvas(
+    description: str, mesh: Mesh, posed: Posed, tools: Tools, usual_hair: bool
+) -> tuple[Canvas, dict[str, torch.Tensor]]:
+    """The finished mesh in the A-pose, as a canvas, and which of its vertices hang free, by kind of piece."""
+    canvas = canvas_of(mesh, tools.body, posed, tools.device)
+    hung = _hung(canvas.vertices, description, posed, tools, usual_hair)
+    hair = [there for kind, there in hung.items() if kind in ("hair", "beard")]
+    return replace(canvas, free=_any(hung.values()), hair=_any(hair)), hung
+
+
+def _any(masks: Iterable[torch.Tensor]) -> torch.Tensor | None:
+    found = [*masks]
+    return torch.stack(found).any(0) if found else None
+
+
+def pattern(
+    description: str, patterns: Sequence[Pattern], avatar: RiggedMesh, shape: Shape, tools: Tools, usual_hair: bool
+) -> RiggedMesh:
+    """The finished avatar, with patterns laid on the plain colors of what it wears.
+
+    Args:
+        description: as it was painted after, without the patterns.
+        patterns: what `avatargen.implicit.pattern_words.without_patterns` found.
+        avatar: textured.
+        shape: of the body beneath.
+        tools: loaded.
+        usual_hair: whether a person of whose head nothing is said was given hair.
+    """
+    posed = pose_body(tools.body, _betas(shape, tools), a_pose(tools.device)[None])
+    moved = pose_rigged(avatar, a_pose()[None].numpy(), posed.joints[0, :1].cpu().numpy())[0]
+    canvas, hung = _canvas(description, replace(avatar.mesh, vertices=moved), posed, tools, usual_hair)
+    cut = []
+    for one in patterns:
+        laid = lay(one, canvas, posed.joints[0], hung)
+        if laid is None:
+            tools.reporter.note(f"pattern: no plain {one.garment} to lay {one.kind} on")
+        else:
+            cut.append(laid)
+    return replace(avatar, mesh=repaint(avatar.mesh, patterned(canvas, cut), tools.settings.mesh.texture_size))
 
 
 def refine(
@@ -358,7 +412,7 @@ def refine(
     room = np.minimum(*(free_ways(start, ways, np.full(len(ways), side)) for side in (1.0, -1.0)))
     refined = refine_avatar(
         description,
-        canvas_of(start, tools.body, posed, tools.device, _free_of(description, posed, tools, pictures is None)),
+        _canvas(description, start, posed, tools, pictures is None)[0],
         torch.from_numpy(ways).to(tools.device),
         torch.from_numpy(room.astype(np.float32)).to(tools.device),
         tools.body,

@@ -11,6 +11,9 @@ from avatargen.core.files import load_tensors
 from avatargen.core.runs import avatar_name, unpack_motion, unpack_rigged, unpack_shape
 from avatargen.core.values import Motion, RiggedMesh, Shape
 
+_LAST_LOOKS = ("patterned", "refined")
+"""Stages that change the sculpted avatar, the last one first."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Finished:
@@ -52,7 +55,7 @@ def read_finished(folder: Path) -> Finished:
         folder=folder,
         name=avatar_name(texts),
         shape=_stage(folder, "shape", stages, unpack_shape),
-        avatar=_stage(folder, "refined" if "refined" in stages else "avatar", stages, unpack_rigged),
+        avatar=_stage(folder, next((n for n in _LAST_LOOKS if n in stages), "avatar"), stages, unpack_rigged),
         motions=_motions(folder, record),
         record=record,
     )

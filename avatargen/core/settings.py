@@ -241,6 +241,8 @@ class ImplicitSettings:
     """Painted clothes and hair stand off the body by this many times their usual height; 0: paint stays flat."""
     outfit: bool = True
     """Skirts, capes, hats, hair, beards and armour that the text names get a shape; false: they stay paint."""
+    patterns: bool = True
+    """Stripes, checks, plaid, dots and camouflage that the text names are laid on plain clothes in the end."""
     plain_weight: float = 0.003
     """Pull of colors towards the body's own look."""
     checkpoint_every: int = 50

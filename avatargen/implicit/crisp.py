@@ -4,6 +4,9 @@ A texture of a few plain colors is read as regions: the body's own bare look, an
 A texel between two of them is a smear and goes to the one that its color is nearer to, among those that lie purely
 around it, and a little rather to what its body part mostly wears; so borders are smooth lines that keep to parts.
 Colors that no smear explains (patterns, make-up) stay as they are.
+
+A color that the text names is one color: every paint that is near it becomes it, and loses its mottle. The field learns
+it under changing light and in cells of its own, so its paints are too bright, and uneven from place to place.
 """
 
 from dataclasses import dataclass
@@ -19,6 +22,8 @@ from avatargen.render.fragments import sample_texture
 MOST_PAINTS = 6
 _KEPT_PARTS = frozenset({"eye", "lips", "brow"})
 """Too small for the vertices to know their look: their texels stay."""
+_DRAWN_PARTS = frozenset({"face", "scalp"}) | _KEPT_PARTS
+"""What has features under its paint, which must not be lost."""
 # Distances between sRGB colors, as norms of their differences.
 _COVERED = 0.15
 _SAME, _OTHER = 0.08, 0.18
@@ -26,6 +31,10 @@ _SMEARED = 0.10
 _PURE = 0.06
 _EXPLAINED = 0.15
 _SPREAD = 0.25
+_NAMED = 0.27
+"""A paint is a named color's if it is no farther from it than this."""
+_MOTTLE = 0.12
+"""Up to here a color is its named paint's, wholly; up to twice that a bit."""
 _LEAST_SHARE, _SAFE_SHARE = 0.01, 0.05
 """Share of the surface that a paint must cover; one that lies between two others needs the second."""
 # Strengths of what decides about a vertex (log odds), and how sharply texels follow.
@@ -56,6 +65,8 @@ class Canvas:
     """Part of the body (avatargen.core.parts) beneath each vertex, where known."""
     free: Bool[Tensor, " v"] | None = None
     """Vertices of what hangs free of the body: its borders are sharp already."""
+    hair: Bool[Tensor, " v"] | None = None
+    """Those of them that are hair or a beard: its strands are no mottle."""
 
     def spread(
         self, values: Float[Tensor, "v c"], face: Integer[Tensor, " n"], bary: Float[Tensor, "n 3"]
@@ -78,6 +89,12 @@ class Regions:
     """What is around speaks for the bare look (first column) and for each paint, at the vertices; log odds."""
     kept: Float[Tensor, "v 1"]
     """1 where texels stay as they are."""
+    drawn: Float[Tensor, "v 1"]
+    """1 where a named paint keeps what is left of the texture."""
+    shown: Float[Tensor, "k 3"]
+    """What each paint becomes: the color that the text names, or itself."""
+    named: Bool[Tensor, " k"]
+    """Which paints the text names."""
 
 
 def _classes(look: Float[Tensor, "n 3"], paints: Float[Tensor, "k 3"]) -> Float[Tensor, "n k+1 3"]:
@@ -85,8 +102,11 @@ def _classes(look: Float[Tensor, "n 3"], paints: Float[Tensor, "k 3"]) -> Float[
     return torch.cat([look[:, None], paints.expand(len(look), -1, -1)], dim=1)
 
 
-def find_regions(canvas: Canvas) -> Regions:
-    """Read a texture as regions; without paints where none covers enough."""
+def find_regions(canvas: Canvas, named: Float[Tensor, "m 3"] | None = None) -> Regions:
+    """Read a texture as regions; without paints where none covers enough.
+
+    `named` are the colors (sRGB) that the text gives to what is worn.
+    """
     count = len(canvas.faces)
     face = torch.arange(count, device=canvas.faces.device).repeat(len(_PLACES))
     bary = canvas.vertices.new_tensor(_PLACES).repeat_interleave(count, 0)
@@ -95,11 +115,11 @@ def find_regions(canvas: Canvas) -> Regions:
     weight = weight / weight.sum()
     colors, look = canvas.texture_at(face, bary), canvas.spread(canvas.look, face, bary)
     paints = _paints(colors, look, weight)
-    kept = torch.zeros(len(canvas.vertices), 1)
-    if canvas.parts is not None:
-        kept = torch.tensor([float(part_kind(name) in _KEPT_PARTS) for name in PARTS])[canvas.parts.cpu()][:, None]
+    kept, drawn = _on_parts(canvas, _KEPT_PARTS), _on_parts(canvas, _DRAWN_PARTS)
     if canvas.free is not None:
         kept = torch.maximum(kept, canvas.free.float().cpu()[:, None])
+    if canvas.hair is not None:
+        drawn = torch.maximum(drawn, canvas.hair.float().cpu()[:, None])
     share = weight[:, None, None] * bary[..., None]  # [n, corner, 1]
 
     def gathered(values: Float[Tensor, "n c"]) -> Float[Tensor, "v c"]:
@@ -116,7 +136,33 @@ def find_regions(canvas: Canvas) -> Regions:
     if canvas.parts is not None:
         whole = here.new_zeros(len(PARTS), here.shape[1]).index_add_(0, canvas.parts, gathered(pure)) + 1e-12
         scores = scores + _PART * (whole / whole.sum(1, keepdim=True) + 0.01).log()[canvas.parts]
-    return Regions(paints=paints, scores=smoothed(scores, canvas.faces, _SMOOTHING), kept=kept.to(canvas.look))
+    shown, known = _by_name(paints, named)
+    return Regions(
+        paints=paints,
+        scores=smoothed(scores, canvas.faces, _SMOOTHING),
+        kept=kept.to(canvas.look),
+        drawn=drawn.to(canvas.look),
+        shown=shown,
+        named=known,
+    )
+
+
+def _on_parts(canvas: Canvas, kinds: frozenset[str]) -> Float[Tensor, "v 1"]:
+    """1 at vertices on parts of these kinds; on the CPU."""
+    if canvas.parts is None:
+        return torch.zeros(len(canvas.vertices), 1)
+    return torch.tensor([float(part_kind(name) in kinds) for name in PARTS])[canvas.parts.cpu()][:, None]
+
+
+def _by_name(
+    paints: Float[Tensor, "k 3"], named: Float[Tensor, "m 3"] | None
+) -> tuple[Float[Tensor, "k 3"], Bool[Tensor, " k"]]:
+    """The named color nearest to each paint, where one is near; which paints have one."""
+    if named is None or not len(named) or not len(paints):
+        return paints, torch.zeros(len(paints), dtype=torch.bool, device=paints.device)
+    off, which = torch.cdist(paints, named.to(paints)).min(1)
+    known = off < _NAMED
+    return torch.where(known[:, None], named.to(paints)[which], paints), known
 
 
 def _unlike(colors: Float[Tensor, "n 3"], plain: Float[Tensor, "n k 3"]) -> Float[Tensor, "n k"]:
@@ -215,13 +261,19 @@ def crisp_colors(
         owner = ((canvas.spread(regions.scores, face, bary) + own) / _SOFTNESS).softmax(1)
         # What is left of the texture: all of it where it is faint, nothing that would look like the smear.
         rest = rest * (_PURE / unlike.clamp_min(_PURE))[..., None]
-        cut = strength * _explained(color, plain) * (1.0 - canvas.spread(regions.kept, face, bary))
-        calm = (owner[..., None] * (plain + rest)).sum(1)
+        known = torch.cat([regions.named.new_zeros(1), regions.named]).to(rest)
+        drawn = canvas.spread(regions.drawn, face, bary)
+        rest = rest * (1.0 - known * (1.0 - drawn))[..., None]
+        mottle = (known * owner * (2.0 - unlike / _MOTTLE).clamp(0.0, 1.0)).sum(1, keepdim=True)
+        smear = _explained(color, plain) * (1.0 - canvas.spread(regions.kept, face, bary))
+        cut = strength * torch.maximum(smear, mottle * (1.0 - drawn))
+        calm = (owner[..., None] * (_classes(look, regions.shown) + rest)).sum(1)
         shown = torch.lerp(color, calm, cut)
     if paints is None:
         return shown
-    # A paint carries along what wears it, however much of the texture is left.
-    return shown + (owner[:, 1:, None] * (paints - regions.paints)).sum(1) * torch.exp(-_gap(unlike, owner))[:, None]
+    # A paint carries along what wears it, however much of the texture is left; a named color is what it is.
+    moved = torch.where(regions.named[:, None], 0.0, paints - regions.paints)
+    return shown + (owner[:, 1:, None] * moved).sum(1) * torch.exp(-_gap(unlike, owner))[:, None]
 
 
 def _gap(unlike: Float[Tensor, "n k"], owner: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from avatargen.body.look import base_colors
@@ -42,12 +42,13 @@ from avatargen.implicit.shown import backdrops, color_light
 from avatargen.implicit.stepping import eased, fit_key, run_steps
 from avatargen.implicit.views import step_cameras, step_views
 from avatargen.implicit.words import Words, encode_words
+from avatargen.implicit.worn import named_colors
 from avatargen.render.cameras import Cameras, orbit, stack_cameras
 from avatargen.render.fragments import gather_hits, interpolate_hits
 from avatargen.render.raster import rasterize
 from avatargen.render.shading import Light, face_normals, random_light, vertex_normals
 
-_VERSION = 1
+_VERSION = 2
 _ORDER = ("upper", "face", "lower", "body", "back", "feet", "upper", "hands")
 """More of it close up than in sculpting: that is where pixels show what the field could not."""
 _JUDGED = ("body", "back", "upper", "lower", "face", "feet")
@@ -152,12 +153,8 @@ def canvas_of(
     body: BodyModel,
     posed: Posed,
     device: torch.device | str,
-    free: Callable[[Float[Tensor, "v 3"]], Bool[Tensor, " v"]] | None = None,
 ) -> Canvas:
-    """A textured mesh together with the look of the body beneath it, both in one pose.
-
-    `free` tells which points belong to what hangs free of the body.
-    """
+    """A textured mesh together with the look of the body beneath it, both in one pose."""
     if mesh.texture is None or mesh.uvs is None or mesh.uv_faces is None:
         raise ValueError("the mesh has no texture to refine")
     body = body.to("cpu")
@@ -173,7 +170,6 @@ def canvas_of(
         texture=(torch.tensor(mesh.texture).float() / 255).to(device),
         look=look.clamp(0, 1).to(device),
         parts=None if parts is None else parts[found.face].long().to(device),
-        free=None if free is None else free(points).to(device),
     )
 
 
@@ -241,7 +237,7 @@ def refine_avatar(
     reporter = reporter or Silent()
     words = encode_words(description, guidance, pictures, implicit.pictures)
     detailed = settings.detail == "on" or (settings.detail == "auto" and not guidance.name.startswith("embedded"))
-    scene = _scene(canvas, directions, room, joints, guidance, words, implicit, settings, detailed)
+    scene = _scene(description, canvas, directions, room, joints, guidance, words, implicit, settings, detailed)
     learned = Learned(len(scene.regions.paints), scene.pyramid.rows if detailed else 1, len(canvas.vertices))
     learned = learned.to(canvas.vertices.device)
     progress = Progress(learned=learned, optimizer=_optimizer(learned), generator=stream(seed, "implicit.refine"))
@@ -280,6 +276,7 @@ def _best(scene: Scene, learned: Learned, steps: int) -> Refined:
 
 
 def _scene(
+    description: str,
     canvas: Canvas,
     directions: Tensor,
     room: Tensor,
@@ -298,7 +295,7 @@ def _scene(
     limit = offset_limits(canvas, room, settings.offset_mm / 1000) if detailed else torch.zeros_like(room)
     return Scene(
         canvas=canvas,
-        regions=find_regions(canvas),
+        regions=find_regions(canvas, None if detailed else named_colors(description).to(canvas.vertices)),
         pyramid=pyramid,
         directions=directions,
         limit=limit,

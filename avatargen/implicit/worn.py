@@ -10,6 +10,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from avatargen.guidance.embedded import lexicon
 from avatargen.guidance.embedded.reader import clean, read
 
@@ -85,6 +89,7 @@ _COVERED = re.compile(r"\b(?:mask|masked|armou?r|robot|fur|furry|scales|mascot|a
 _BARE_LEGS = re.compile(
     r"\b(?:bare|naked|nude|legs?|swim\w*|bikini|leotard|bodysuit|underwear|boxers|briefs|sumo|wrestler|gymnast|toga)\b"
 )
+_HEAD = frozenset({"hair", "face", "eyes", "lips", "beard"})
 _OPEN_HATS = frozenset({"pointed", "top", "bowler", "cowboy", "straw", "cap", "toque", "beret", "crown"})
 _HAIRLESS = frozenset({"bald", "bald-headed", "shaved", "hairless"})
 _GROWN = {"haired": "hair", "bearded": "beard"}
@@ -137,6 +142,14 @@ def with_trousers(text: str) -> str:
     if not dressed or legs or not _is_person(plain) or _COVERED.search(plain) or _BARE_LEGS.search(plain):
         return text
     return f"{text.rstrip(' .')} and grey trousers"
+
+
+def named_colors(text: str) -> Float[Tensor, "n 3"]:
+    """The colors (sRGB in 0..1) that `text` gives to what lies on the body, each once; complexions are none."""
+    skin = {*lexicon.PLAIN_SKIN, *lexicon.SKIN_TONES.values()}
+    asked = read(tight_text(text)).colors
+    said = {rgb for slot, (paint, _) in asked.items() if slot not in _HEAD for rgb, _ in paint if rgb not in skin}
+    return torch.tensor(sorted(said)).reshape(-1, 3) / 255.0
 
 
 def tight_text(text: str) -> str:

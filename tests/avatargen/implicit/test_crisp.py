@@ -1,5 +1,7 @@
 """A ball that was sprayed with two paints, whose smears are known: what is cut must be cut where they meet."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -131,3 +133,53 @@ def test_the_mean_of_the_neighbours_is_that_of_a_plain_count(canvas):
         torch.testing.assert_close(found[vertex], values[around[around != vertex]].mean(0))
     one = torch.ones(len(canvas.vertices), 1)
     torch.testing.assert_close(smoothed(one, canvas.faces, 3), one)
+
+
+def mottled(points):
+    """The red of above in blotches of a third, lighter and darker, as a field in changing light learns it."""
+    noise = 0.05 * torch.sin(points * 60.0).prod(1, keepdim=True) + 0.04 * torch.sin(points[:, :1] * 300.0)
+    lighter = 0.12 * (points[:, 0] > 0.1)[:, None]
+    return (sprayed(points) + noise + lighter * (1.0 - sprayed(points))).clamp(0, 1)
+
+
+def test_a_named_color_is_one_color_and_what_has_no_name_keeps_its_texture():
+    canvas, named = make_canvas(mottled), torch.tensor([[0.82, 0.12, 0.1]])
+    face, bary, points = places(canvas)
+    regions = find_regions(canvas, named)
+    after = crisp_colors(canvas, regions, face, bary, 1.0)
+    cap = points[:, 1] > 0.13
+    assert float((canvas.texture_at(face, bary) - named)[cap].norm(dim=-1).quantile(0.9)) > 0.15
+    assert float((after - named)[cap].norm(dim=-1).max()) < 0.02
+    without = crisp_colors(canvas, find_regions(canvas), face, bary, 1.0)
+    torch.testing.assert_close(after[points[:, 1] < -0.13], without[points[:, 1] < -0.13], rtol=0, atol=0.02)
+    assert float(after[points[:, 1] < -0.13].std(0).max()) > 0.02
+
+
+def test_two_names_stay_two_colors():
+    """Red above and a nearby orange below: each paint goes to the nearer name."""
+    orange, names = torch.tensor([0.9, 0.35, 0.1]), torch.tensor([[0.85, 0.08, 0.08], [0.94, 0.42, 0.06]])
+    canvas = make_canvas(lambda points: torch.where((points[:, 1] > 0)[:, None], RED, orange))
+    face, bary, points = places(canvas)
+    after = crisp_colors(canvas, find_regions(canvas, names), face, bary, 1.0)
+    for name, there in zip(names, (points[:, 1] > 0.03, points[:, 1] < -0.03), strict=True):
+        torch.testing.assert_close(after[there], name.expand(int(there.sum()), 3), rtol=0, atol=0.03)
+
+
+def test_tuning_leaves_named_colors_alone():
+    canvas = make_canvas()
+    regions = find_regions(canvas, RED[None])
+    face, bary, _ = places(canvas)
+    tuned = crisp_colors(canvas, regions, face, bary, 1.0, regions.paints - 0.1)
+    plain = crisp_colors(canvas, regions, face, bary, 1.0)
+    red = (plain - RED).norm(dim=-1) < 0.05
+    torch.testing.assert_close(tuned[red], plain[red], rtol=0, atol=0.01)
+    assert float((tuned - plain)[(plain - BLUE).norm(dim=-1) < 0.05].abs().min()) > 0.05
+
+
+def test_faces_and_hair_keep_what_is_drawn_on_them():
+    named = torch.tensor([[0.82, 0.12, 0.1]])
+    for mine in (make_canvas(mottled, torch.full((2562,), PART_ID["face"])), make_canvas(mottled)):
+        canvas = mine if mine.parts is not None else replace(mine, hair=torch.ones(2562, dtype=torch.bool))
+        face, bary, points = places(canvas)
+        after = crisp_colors(canvas, find_regions(canvas, named), face, bary, 1.0)
+        assert float(after[points[:, 1] > 0.13].std(0).max()) > 0.02
