@@ -3,6 +3,7 @@
 Where that is nobody says; it is measured on the painted body, from the foot or the hand upward.
 """
 
+import re
 from dataclasses import dataclass
 
 import torch
@@ -10,16 +11,16 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 
 from avatargen.core.parts import PART_ID, SMPL_JOINTS
-from avatargen.guidance.embedded import lexicon
 from avatargen.guidance.embedded.reader import read
 from avatargen.implicit.color import Look
-from avatargen.implicit.worn import Color, tight_text
+from avatargen.implicit.worn import Color, outfits_in, tight_text
 
 _HEIGHT, _WIDTH, _EDGE = 0.0035, 0.035, 0.003
 """What a hem stands off, its width, and in what its edges rise; metres."""
 _SLICE = 0.01
 _OWN = 0.30
 """Distance of two colors (norm of the sRGB difference) up to which paint is the boot's."""
+_NAMED = {"feet": re.compile(r"\bboots?\b"), "hands": re.compile(r"\b(?:gloves?|mittens|gauntlets)\b")}
 _LIMBS = {"feet": ("foot", "shin", "ankle", "knee", 0.0), "hands": ("hand", "forearm", "wrist", "elbow", -0.03)}
 """Slot of what is worn: its part and the next, the joints between which that lies, and where the search begins."""
 
@@ -35,13 +36,12 @@ class Hem:
 
 
 def worn_colors(text: str) -> dict[str, Color]:
-    """The color of the boots ("feet") and of the gloves ("hands") that a text names; shoes have no shaft."""
-    found = {}
+    """The color of the boots ("feet") and of the gloves ("hands") that a text or its outfits name; shoes have no shaft."""
+    plain, found = text.lower(), {}
     asked = read(tight_text(text)).colors
-    skin = {*lexicon.PLAIN_SKIN, *lexicon.SKIN_TONES.values()}
-    for slot, also in (("feet", "ankles"), ("hands", "hands")):
+    for slot, named in _NAMED.items():
         paint = asked[slot][0] if slot in asked else ()
-        if len(paint) == 1 and paint[0][0] not in skin and also in asked and asked[also][0] == paint:
+        if len(paint) == 1 and any(named.search(said) for said in (plain, *(own for _, own in outfits_in(plain)))):
             red, green, blue = (value / 255.0 for value in paint[0][0])
             found[slot] = (red, green, blue)
     return found

@@ -261,13 +261,18 @@ def refine_avatar(
 
 @torch.no_grad()
 def _best(scene: Scene, learned: Learned, steps: int) -> Refined:
-    """What was learned in `steps`, if the judge likes it as well as merely cut borders; these, if it likes them."""
+    """What was learned in `steps`, if the judge likes it as well as merely cut borders; these, if it likes them.
+
+    Named colors are not judged: they are what the text says, and the judge likes brighter ones by a hundredth or two.
+    """
+    regions = scene.regions
+    judged = replace(scene, regions=replace(regions, shown=regions.paints, named=torch.zeros_like(regions.named)))
     nothing = copy.deepcopy(learned)
     for value in nothing.parameters():
         value.zero_()
     uncut = replace(scene, settings=replace(scene.settings, crisp=0.0))
-    before, cut = _score(uncut, nothing), _score(scene, nothing)
-    after = _score(scene, learned) if steps else cut
+    before, cut = _score(uncut, nothing), _score(judged, nothing)
+    after = _score(judged, learned) if steps else cut
     if after >= max(cut, before) - _WORSE:
         return _result(scene, learned, before, after)
     if cut >= before - _WORSE:

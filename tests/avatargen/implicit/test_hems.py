@@ -51,4 +51,4 @@ def test_paint_that_goes_on_has_no_hem(field):
     style = torch.tensor(BROWN).expand(len(vertices), 3)
     assert find_hems({"feet": BROWN, "hands": BROWN}, field.look, style, vertices, field.parts, field.joints) == ()
     bare = torch.sigmoid(field.look.logits)
-    assert find_hems({"feet": (0, 0, 1.0)}, field.look, bare, vertices, field.parts, field.joints) == ()
+    assert find_hems({"feet": (0.0, 0.0, 1.0)}, field.look, bare, vertices, field.parts, field.joints) == ()
