@@ -36,7 +36,7 @@ class Hem:
 
 
 def worn_colors(text: str) -> dict[str, Color]:
-    """The color of the boots ("feet") and of the gloves ("hands") that a text or its outfits name; shoes have no shaft."""
+    """The color of the boots ("feet") and of the gloves ("hands") that a text or its outfits name."""
     plain, found = text.lower(), {}
     asked = read(tight_text(text)).colors
     for slot, named in _NAMED.items():
