@@ -4,6 +4,7 @@ Where that is nobody says; it is measured on the painted body, from the foot or 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -48,7 +49,7 @@ def worn_colors(text: str) -> dict[str, Color]:
 
 
 def find_hems(
-    colors: dict[str, Color],
+    colors: Mapping[str, Color],
     look: Look,
     style: Float[Tensor, "v 3"],
     vertices: Float[Tensor, "v 3"],

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Integer
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from avatargen.core.parts import PARTS, SMPL_JOINTS
@@ -88,7 +88,7 @@ class Laid:
         """How much each of the pattern's colors covers points, 0..1."""
         asked, count = self.pattern, len(self.pattern.over)
         if asked.kind == DOTS:
-            near = cKDTree(self.seeds.cpu().numpy()).query(points.cpu().numpy())[0]
+            near = KDTree(self.seeds.cpu().numpy()).query(points.cpu().numpy())[0]
             return [_edge(0.5 * asked.width - torch.from_numpy(near).to(points))] * count
         if asked.kind == BLOTCHES:
             return [_edge(0.2 * asked.width * _noise(points / asked.period, number)) for number in range(count)]
@@ -99,7 +99,8 @@ class Laid:
             one, other = (_band(way, asked.width, asked.period) for way in (around, along))
             return [one + other - 2.0 * one * other] * count
         if asked.kind == PLAID:
-            return [0.5 * sum(_band(way, asked.width, asked.period) for way in (around, along))] * count
+            one, other = (_band(way, asked.width, asked.period) for way in (around, along))
+            return [0.5 * (one + other)] * count
         way = along if asked.kind == STRIPES else around
         period = asked.period + (count - 1) * asked.width
         return [_band(way - number * asked.width, asked.width, period) for number in range(count)]
