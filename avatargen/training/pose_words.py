@@ -2,7 +2,8 @@
 
 The image tower reads joints off a picture with errors of some centimetres, so joints are jittered by as much here.
 Phrases are varied as people write them ("punching", "a man who throws a punch"). Several clips share a phrase, so a
-batch's targets are soft: every phrase of a clip of the same words counts as right.
+batch's targets are soft: a phrase is right for every clip that has it, and a little for the clips that share another
+with one of those ("jump, land low" for a jump).
 """
 
 import re
@@ -25,6 +26,10 @@ from avatargen.training.motions import MotionSet, central_frames
 TEMPERATURE = 0.05
 _JITTER = 0.02
 """Metres; joints that were read off pictures get half of it on top of their own errors."""
+_LABELS = 0.35
+"""Share of the phrases that are the clip's own label, which tells it from others of its kind."""
+_KIN = 0.2
+"""What a clip counts for a phrase that it has not, where it shares another with a clip that has."""
 _PREFIXES = ("", "", "", "a person ", "someone ", "a man ", "a woman ", "a person who is ")
 _IRREGULAR = {
     "lie": "lying",
@@ -89,8 +94,7 @@ def train_pose_words(
     texts = [phrases_with_synonyms(motions.phrases[c]) for c in clips]
     labels = [motions.phrases[c][0] for c in clips]
     same = [np.flatnonzero([label == other for other in labels]) for label in dict.fromkeys(labels)]
-    # Two clips mean the same where they share a phrase; then neither is a wrong answer to the other.
-    shared = np.array([[bool(set(a) & set(b)) for b in texts] for a in texts], dtype=np.float32)
+    number, fits = fitting(texts)
     words, pose = ActionWords(), PoseVector()
     _start(words, seed)
     _start(pose, seed + 1)
@@ -101,19 +105,30 @@ def train_pose_words(
         for _ in range(steps):
             chosen = np.array([generator.choice(same[label]) for label in generator.integers(0, len(same), batch)])
             rows = np.array([generator.choice(frames[c]) for c in chosen])
-            said = [_vary(generator, texts[c]) for c in chosen]
+            phrases = [_phrase(generator, texts[c]) for c in chosen]
+            said = [_vary(generator, phrase) for phrase in phrases]
             seen = joints[rows] + _error(noise, batch)
             if read is not None:
                 seen = _with_read(generator, noise, read, chosen, seen)
             logits = pose(seen) @ words(encode_pieces(said)).T / TEMPERATURE
-            target = torch.from_numpy(shared[np.ix_(chosen, chosen)])
-            loss = -_agreement(logits, target) - _agreement(logits.T, target)
+            target = torch.from_numpy(fits[chosen[:, None], [number[phrase] for phrase in phrases]])
+            loss = -_agreement(logits, target) - _agreement(logits.T, target.T)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
             reporter.step(1, loss=float(loss.detach()))
     return words.eval(), pose.eval()
+
+
+def fitting(texts: Sequence[Sequence[str]]) -> tuple[dict[str, int], Float[np.ndarray, "clips phrases"]]:
+    """Numbers of all phrases, and how well each fits each clip; `texts` are the phrases of each clip."""
+    number = {phrase: i for i, phrase in enumerate(dict.fromkeys(p for phrases in texts for p in phrases))}
+    has = np.zeros((len(texts), len(number)), dtype=np.float32)
+    for clip, phrases in enumerate(texts):
+        has[clip, [number[phrase] for phrase in phrases]] = 1.0
+    kin = (has @ has.T > 0).astype(np.float32)
+    return number, np.where(has > 0, 1.0, _KIN * np.minimum(kin @ has, 1.0)).astype(np.float32)
 
 
 def _with_read(
@@ -142,8 +157,11 @@ def _error(noise: torch.Generator, count: int) -> Float[Tensor, "b 23 3"]:
     return jitter + 0.7 * _JITTER * torch.randn(count, 1, 3, generator=noise)
 
 
-def _vary(generator: np.random.Generator, phrases: Sequence[str]) -> str:
-    phrase = phrases[int(generator.integers(len(phrases)))]
+def _phrase(generator: np.random.Generator, phrases: Sequence[str]) -> str:
+    return phrases[0 if generator.random() < _LABELS else int(generator.integers(len(phrases)))]
+
+
+def _vary(generator: np.random.Generator, phrase: str) -> str:
     if generator.random() < 0.6:
         phrase = gerund(phrase)
     return _PREFIXES[int(generator.integers(len(_PREFIXES)))] + phrase
