@@ -2,16 +2,17 @@
 
 The image tower reads joints off a picture with errors of some centimetres, so joints are jittered by as much here.
 Phrases are varied as people write them ("punching", "a man who throws a punch"). Several clips share a phrase, so a
-batch's targets are soft: a phrase is right for every clip that has it, and a little for the clips that share another
-with one of those ("jump, land low" for a jump).
+batch's targets are soft: a phrase is right for every clip that has it, and a little for those that share another with
+the clip of which it is said ("jump, land low" for a jump).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
@@ -29,7 +30,7 @@ _JITTER = 0.02
 _LABELS = 0.35
 """Share of the phrases that are the clip's own label, which tells it from others of its kind."""
 _KIN = 0.2
-"""What a clip counts for a phrase that it has not, where it shares another with a clip that has."""
+"""What a phrase that is said of one clip counts for another that shares any phrase with that one."""
 _PREFIXES = ("", "", "", "a person ", "someone ", "a man ", "a woman ", "a person who is ")
 _IRREGULAR = {
     "lie": "lying",
@@ -94,7 +95,7 @@ def train_pose_words(
     texts = [phrases_with_synonyms(motions.phrases[c]) for c in clips]
     labels = [motions.phrases[c][0] for c in clips]
     same = [np.flatnonzero([label == other for other in labels]) for label in dict.fromkeys(labels)]
-    number, fits = fitting(texts)
+    fit = fit_of(texts)
     words, pose = ActionWords(), PoseVector()
     _start(words, seed)
     _start(pose, seed + 1)
@@ -111,7 +112,7 @@ def train_pose_words(
             if read is not None:
                 seen = _with_read(generator, noise, read, chosen, seen)
             logits = pose(seen) @ words(encode_pieces(said)).T / TEMPERATURE
-            target = torch.from_numpy(fits[chosen[:, None], [number[phrase] for phrase in phrases]])
+            target = torch.from_numpy(fit.target(chosen, phrases))
             loss = -_agreement(logits, target) - _agreement(logits.T, target.T)
             optimizer.zero_grad()
             loss.backward()
@@ -121,14 +122,30 @@ def train_pose_words(
     return words.eval(), pose.eval()
 
 
-def fitting(texts: Sequence[Sequence[str]]) -> tuple[dict[str, int], Float[np.ndarray, "clips phrases"]]:
-    """Numbers of all phrases, and how well each fits each clip; `texts` are the phrases of each clip."""
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Which phrases are right for which clips."""
+
+    number: Mapping[str, int]
+    """Of each phrase."""
+    has: Float[np.ndarray, "clips phrases"]
+    """1 where the clip has the phrase."""
+    kin: Float[np.ndarray, "clips clips"]
+    """1 where two clips share a phrase."""
+
+    def target(self, chosen: Integer[np.ndarray, " b"], phrases: Sequence[str]) -> Float[np.ndarray, "b b"]:
+        """How right each of `phrases`, one said of each of the `chosen` clips, is for each of these clips."""
+        columns = [self.number[phrase] for phrase in phrases]
+        return self.has[chosen[:, None], columns] + _KIN * self.kin[chosen[:, None], chosen]
+
+
+def fit_of(texts: Sequence[Sequence[str]]) -> Fit:
+    """From the phrases of each clip."""
     number = {phrase: i for i, phrase in enumerate(dict.fromkeys(p for phrases in texts for p in phrases))}
     has = np.zeros((len(texts), len(number)), dtype=np.float32)
     for clip, phrases in enumerate(texts):
         has[clip, [number[phrase] for phrase in phrases]] = 1.0
-    kin = (has @ has.T > 0).astype(np.float32)
-    return number, np.where(has > 0, 1.0, _KIN * np.minimum(kin @ has, 1.0)).astype(np.float32)
+    return Fit(number, has, (has @ has.T > 0).astype(np.float32))
 
 
 def _with_read(

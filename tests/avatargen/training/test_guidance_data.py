@@ -15,7 +15,7 @@ from avatargen.training.gbuffers import canonical_joints, render_buffers
 from avatargen.training.motions import MotionSet, central_frames, even_frames, read_motions
 from avatargen.training.paint import Canvas, Painter, zoom_index
 from avatargen.training.pictures import Source
-from avatargen.training.pose_words import fitting, gerund, phrases_with_synonyms
+from avatargen.training.pose_words import fit_of, gerund, phrases_with_synonyms
 from avatargen.training.slot_labels import face_slots
 from avatargen.training.traits import raw_traits
 
@@ -148,12 +148,12 @@ class TestWords:
 
     def test_a_label_fits_its_own_clips_and_its_kin_a_little(self):
         texts = [phrases_with_synonyms([label]) for label in ("jump", "jump, land low", "jump and turn", "walk")]
-        number, fits = fitting(texts)
-        assert fits[:, number["jump"]].tolist() == [1, 1, 1, 0]
-        low = fits[:, number["jump, land low"]]
-        assert low[1] == 1
-        assert 0 < low[0] == low[2] < 0.5
-        assert low[3] == 0
+        target = fit_of(texts).target(np.arange(4), ["jump", "jump, land low", "jump", "walk"])
+        kin = target[0, 1]
+        assert 0 < kin < 0.5
+        has = np.array([[1, 0, 1, 0], [1, 1, 1, 0], [1, 0, 1, 0], [0, 0, 0, 1]])
+        shared = np.array([[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 1, 0], [0, 0, 0, 1]])
+        np.testing.assert_allclose(target, has + kin * shared)
 
 
 class TestMotions:
