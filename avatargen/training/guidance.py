@@ -209,16 +209,13 @@ def _pose_words(
     data = read_motions(sources.motions)
     clips = clips_of(data, "train")
     source = _source(plan, sources, out, "read")
-    # The further poses come before, in the same order of clips; one side of each is enough.
-    even = _pose_rows(source, len(clips), plan)
-    count = len(clips) * plan.dressed_frames_per_clip
-    rows = even[0] - _VIEWS * count + _VIEWS * np.arange(count) + np.arange(count) % _VIEWS
-    clip = np.concatenate(
-        [np.repeat(np.arange(len(clips)), n) for n in (plan.dressed_frames_per_clip, _VIEWS * plan.frames_per_clip)]
-    )
+    # The further poses come before the others, in the same order of clips; one side of each is enough.
+    bare, more = _pose_rows(source, len(clips), plan), len(clips) * plan.dressed_frames_per_clip
+    rows = bare[0] + _VIEWS * (np.arange(more) - more) + np.arange(more) % _VIEWS
+    sides = (plan.dressed_frames_per_clip, _VIEWS * plan.frames_per_clip)
+    clip = np.concatenate([np.repeat(np.arange(len(clips)), n) for n in sides])
     by_clip = np.argsort(clip, kind="stable")
-    read = read_joints(tower, reader, source, np.concatenate([rows, even])[by_clip])
-    clip = clip[by_clip]
+    read, clip = read_joints(tower, reader, source, np.concatenate([rows, bare])[by_clip]), clip[by_clip]
     return train_pose_words(data, clips, plan.seed, plan.word_steps, reporter=reporter, read=(read, clip))
 
 

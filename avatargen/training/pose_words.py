@@ -29,7 +29,7 @@ _JITTER = 0.02
 """Metres; joints that were read off pictures get half of it on top of their own errors."""
 _LABELS = 0.35
 """Share of the phrases that are the clip's own label, which tells it from others of its kind."""
-_KIN = 0.2
+_KIN = 0.1
 """What a phrase that is said of one clip counts for another that shares any phrase with that one."""
 _PREFIXES = ("", "", "", "a person ", "someone ", "a man ", "a woman ", "a person who is ")
 _IRREGULAR = {
@@ -100,7 +100,7 @@ def train_pose_words(
     _start(words, seed)
     _start(pose, seed + 1)
     parameters = [*words.parameters(), *pose.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps + 1)
     with stage(reporter, "pose words", steps):
         for _ in range(steps):
