@@ -120,12 +120,18 @@ class EmbeddedGuidance:
 
     def look(self, images: Float[Tensor, "b 3 128 128"]) -> tuple[Tensor, Tensor, Tensor]:
         """Shares of the slots at 64 x 64, traits, and pose vectors."""
-        logits, state = self._tower.see(images.contiguous(memory_format=torch.channels_last))
+        with self._precision():
+            seen = self._tower.see(images.contiguous(memory_format=torch.channels_last))
+        logits, state = (part.float() for part in seen)
         traits, guess = self._tower.traits(state), self._tower.joints(state).unflatten(1, (JOINTS, 3))
         joints = self._reader(logits, state, guess)
         # Twice the logits, and no crumbs: paint must not leak into a part that might, but need not, be the one.
         shares = ((2.0 * logits).softmax(1)[:, :BACKGROUND] - _CRUMBS).clamp_min(0.0) / (1.0 - _CRUMBS)
         return shares, traits, self._pose(joints)
+
+    def _precision(self) -> torch.autocast:
+        # Half of CLIP's kind would lose small gradients; colors, traits and joints stay in full precision.
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda")
 
     def parts(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b slots 64 64"]:
         """Where the model sees each slot; for pictures and tests."""

@@ -3,11 +3,13 @@ import pytest
 import torch
 from PIL import Image
 
+from avatargen.body.open_body import load_open_body
 from avatargen.core.errors import InputError
 from avatargen.guidance.embedded.embedding import WIDTH
 from avatargen.guidance.embedded.model import load_embedded
 from avatargen.guidance.images import read_picture
 from avatargen.guidance.model import encode_prompt
+from avatargen.shape.query import query_vertices, render_query
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp"])
@@ -37,8 +39,8 @@ def test_a_missing_or_huge_picture_is_an_error(tmp_path):
 
 
 def test_an_embedded_prompt_says_nothing_of_build_and_pose():
-    guidance = load_embedded()
-    image = torch.rand(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    guidance, body = load_embedded(), load_open_body()
+    image = render_query(body, query_vertices(body, torch.zeros(1, body.num_betas)))[0][:2]
     seen, asked = guidance.encode_image(image), encode_prompt(guidance, image)
     assert asked.shape == (2, WIDTH)
     torch.testing.assert_close(asked.norm(dim=-1), torch.ones(2))
