@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from avatargen.core.files import load_tensors
 from avatargen.core.progress import Reporter, Silent, Terminal
 from avatargen.core.rng import numpy_stream, stream
 from avatargen.guidance.embedded.image_tower import ImageTower, JointReader, channels_last
@@ -21,7 +20,7 @@ from avatargen.training.joint_reader import read_joints
 from avatargen.training.motions import MotionSet, clips_of, even_frames, read_motions
 from avatargen.training.pictures import Source
 from avatargen.training.pose_words import train_pose_words
-from avatargen.training.ship import add_tensors, named_tensors
+from avatargen.training.ship import add_tensors, named_tensors, network_state
 from avatargen.training.usual import usual_picture
 
 _VIEWS = 2
@@ -73,11 +72,9 @@ def _source(frames: Float[np.ndarray, "f 24 3"], kept: Path, seed: int) -> Sourc
 
 def _read(source: Source, weights: Path) -> Float[Tensor, "n 23 3"]:
     """Joints as the networks in `weights` read them off pictures."""
-    tensors, _ = load_tensors(weights)
     networks = ImageTower(), JointReader()
-    for prefix, network in zip(("tower/", "reader/"), networks, strict=True):
-        own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in own.items()})
+    for name, network in zip(("tower", "reader"), networks, strict=True):
+        network.load_state_dict(network_state(weights, name))
         network.eval().requires_grad_(False)
     return read_joints(channels_last(networks[0]), networks[1], source, np.arange(source.count))
 

@@ -35,7 +35,7 @@ from avatargen.guidance.embedded.slots import BACKGROUND, SLOT_ID
 from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector
 from avatargen.training.gbuffers import Buffers, join, make_buffers, make_pose_buffers
 from avatargen.training.held_out import Row, held_out, judge, plot_curve
-from avatargen.training.joint_reader import read_joints, train_joint_reader
+from avatargen.training.joint_reader import beginner, read_joints, train_joint_reader
 from avatargen.training.motions import clips_of, even_frames, read_motions
 from avatargen.training.open_words import WordPlan, load_open_words, make_lessons, save_open_words, train_open_words
 from avatargen.training.pictures import Batch, Source
@@ -164,10 +164,10 @@ def train_guidance(
     second = out / "joint_reader.safetensors"
     if not (resume and second.exists()):
         source = _source(plan, sources, out, "joints")
-        before = JointReader() if sources.start else None
-        if before and sources.start:
-            before.load_state_dict(network_state(sources.start, "reader"))
-        reader = train_joint_reader(tower, source, plan.joint_steps, reporter=reporter, start=before)
+        reader = beginner()
+        if sources.start:
+            reader.load_state_dict(network_state(sources.start, "reader"))
+        reader = train_joint_reader(tower, source, plan.joint_steps, reporter=reporter, start=reader)
         save_tensors(second, reader.state_dict())
     kept = out / "pose_words.safetensors"
     if not (resume and kept.exists()):
@@ -195,8 +195,8 @@ def _open_words(plan: Plan, sources: Sources, out: Path, path: Path, resume: boo
             before = network_state(sources.start, PREFIX.rstrip("/")) if sources.start else {}
             if before:
                 add_tensors(path, {PREFIX + name: tensor for name, tensor in before.items()})
-                return
-            reporter.note("no --teacher and --dictionary: words outside the lexicon will be ignored")
+            else:
+                reporter.note("no --teacher and --dictionary: words outside the lexicon will be ignored")
             return
         lessons = make_lessons(sources.teacher, sources.dictionary, out / "teacher.safetensors", reporter)
         save_open_words(kept, train_open_words(lessons, WordPlan(seed=plan.seed), reporter))
