@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import torch
 
 import avatargen
-from avatargen import pipeline
+from avatargen import finishing, pipeline
 from avatargen.body.controls import asked_of, controls_of
 from avatargen.body.posing import shape_body
 from avatargen.core import here
@@ -354,11 +354,13 @@ def _avatar(
     inputs = (look_inputs, tools.settings.refine)
     if tools.settings.refine.steps or tools.settings.refine.crisp:
         again = checkpoint("refine", inputs)
-        refined = stage("refined", inputs, lambda: pipeline.refine(words, avatar, shape, tools, again, pictures), again)
+        refined = stage(
+            "refined", inputs, lambda: finishing.refine(words, avatar, shape, tools, again, pictures), again
+        )
     if not patterns:
         return refined
     hair = pictures is None
-    return stage("patterned", inputs, lambda: pipeline.pattern(words, patterns, refined, shape, tools, hair))
+    return stage("patterned", inputs, lambda: finishing.pattern(words, patterns, refined, shape, tools, hair))
 
 
 def _motion_stages(text: str | None, tools: Tools, told: Reporter) -> list[tuple[str, str, Callable[[], Motion]]]:

@@ -3,7 +3,7 @@
 Nothing here writes a file but `deliver`; nothing here knows motiongen. `avatargen.api.generate` runs them in order.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from avatargen.body.load import load_body_model
 from avatargen.body.look import base_color_at, base_colors
 from avatargen.body.measure import measure
 from avatargen.body.model import BodyModel
-from avatargen.body.posing import Posed, pose_body, shape_body
+from avatargen.body.posing import pose_body, shape_body
 from avatargen.body.rigged import pose_rigged
 from avatargen.body.skeleton import a_pose
 from avatargen.core.characters import Description
@@ -35,29 +35,21 @@ from avatargen.guidance.load import load_guidance
 from avatargen.guidance.model import Guidance
 from avatargen.guidance.prompts import with_build
 from avatargen.implicit.avatar import AvatarField
-from avatargen.implicit.crisp import Canvas
 from avatargen.implicit.fit import Pictures, fit_avatar
 from avatargen.implicit.network_field import NetworkField
 from avatargen.implicit.original import fit_original
 from avatargen.implicit.pattern_words import Pattern, without_patterns
-from avatargen.implicit.patterns import lay, patterned
-from avatargen.implicit.refine import canvas_of, check_refine, refine_avatar
+from avatargen.implicit.refine import check_refine
 from avatargen.implicit.slope import smooth_slope
-from avatargen.implicit.tailor import dress
 from avatargen.implicit.worn import with_trousers
 from avatargen.mesh.clean import snap
 from avatargen.mesh.finish import check_mesh, mesh_from_field
 from avatargen.mesh.rig import Worn, mended, rig_own_mesh, rig_to_body
-from avatargen.mesh.template import free_ways
 from avatargen.mesh.texture import repaint
 from avatargen.render.cameras import orbit
 from avatargen.render.picture import render_mesh
-from avatargen.render.shading import vertex_normals
 from avatargen.shape.search import find_shape
 from avatargen.shape.sheet import contact_sheet
-
-_ON_CLOTH = 0.008
-"""Metres from what hangs free within which a point of the mesh is part of it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -138,7 +130,7 @@ def coarse_shape(text: str | None, tools: Tools) -> Shape:
         )
     shape = _controlled(shape, tools)
     if not shape.measures:
-        shape = replace(shape, measures=measure(tools.body, _betas(shape, tools)[0]))
+        shape = replace(shape, measures=measure(tools.body, betas_of(shape, tools)[0]))
     return shape
 
 
@@ -147,7 +139,7 @@ def _controlled(shape: Shape, tools: Tools) -> Shape:
     asked = asked_of(tools.settings.controls)
     if not asked:
         return shape
-    found = control_shape(tools.body, _betas(shape, tools)[0], tools.settings.controls)
+    found = control_shape(tools.body, betas_of(shape, tools)[0], tools.settings.controls)
     for name in found.missed:
         tools.reporter.note(
             f"{name} {asked[name]:g} is out of reach together with the rest; the body has {found.reached[name]:.2f}"
@@ -155,13 +147,14 @@ def _controlled(shape: Shape, tools: Tools) -> Shape:
     return replace(shape, betas=found.betas.cpu().numpy(), measures={})
 
 
-def _betas(shape: Shape, tools: Tools) -> torch.Tensor:
+def betas_of(shape: Shape, tools: Tools) -> torch.Tensor:
+    """Shape components [1, n] on the device."""
     return torch.from_numpy(np.asarray(shape.betas, dtype=np.float32))[None].to(tools.device)
 
 
 def body_mesh(shape: Shape, tools: Tools) -> Mesh:
     """The coarse body in T-pose, standing on y = 0, with its own UVs and the base look as vertex colors."""
-    vertices, _ = shape_body(tools.body, _betas(shape, tools))
+    vertices, _ = shape_body(tools.body, betas_of(shape, tools))
     points = vertices[0].cpu().numpy()
     points = points - np.array([0.0, points[:, 1].min(), 0.0], dtype=np.float32)
     colors = base_colors(tools.body).clamp(0, 1).cpu().numpy()
@@ -171,7 +164,7 @@ def body_mesh(shape: Shape, tools: Tools) -> Mesh:
 
 def rigged_body(shape: Shape, tools: Tools) -> RiggedMesh:
     """The coarse body with its own topology, skeleton and weights, and the base look as vertex colors."""
-    vertices, joints = shape_body(tools.body, _betas(shape, tools))
+    vertices, joints = shape_body(tools.body, betas_of(shape, tools))
     places = joints[0].cpu().numpy() - np.array([0.0, float(vertices[0, :, 1].min()), 0.0], dtype=np.float32)
     skeleton = Skeleton(names=tools.body.joint_names, parents=tools.body.parents, joints=places.astype(np.float32))
     return RiggedMesh(mesh=body_mesh(shape, tools), skeleton=skeleton, weights=tools.body.weights.cpu().numpy())
@@ -223,7 +216,7 @@ def sculpt(
     return (fit_original if method == "original" else fit_avatar)(
         description,
         tools.body,
-        _betas(shape, tools)[0],
+        betas_of(shape, tools)[0],
         tools.guidance,
         replace(tools.settings.implicit, outfit=dressed(tools.settings)),
         tools.settings.seed,
@@ -283,7 +276,7 @@ def _standing(mesh: Mesh, start: Mesh) -> Mesh:
 
 def _sculpting_body(shape: Shape, tools: Tools) -> tuple[Mesh, np.ndarray]:
     """The coarse body in the pose it is sculpted in, and its joints."""
-    posed = pose_body(tools.body, _betas(shape, tools), a_pose(tools.device)[None])
+    posed = pose_body(tools.body, betas_of(shape, tools), a_pose(tools.device)[None])
     uvs, uv_faces = _own_uvs(tools.body)
     faces = tools.body.faces.cpu().numpy()
     start = Mesh(vertices=posed.vertices[0].cpu().numpy(), faces=faces, uvs=uvs, uv_faces=uv_faces)
@@ -292,7 +285,7 @@ def _sculpting_body(shape: Shape, tools: Tools) -> tuple[Mesh, np.ndarray]:
 
 def finish_mesh(field: AvatarField | NetworkField, shape: Shape, tools: Tools) -> RiggedMesh:
     """The field's surface as one textured, rigged mesh in T-pose, standing on y = 0."""
-    betas, pose = _betas(shape, tools), a_pose(tools.device)
+    betas, pose = betas_of(shape, tools), a_pose(tools.device)
     start, joints = _sculpting_body(shape, tools)
     worn, beyond = _worn(field)
     textured = mesh_from_field(
@@ -328,113 +321,6 @@ def _worn(field: AvatarField | NetworkField) -> tuple[Worn | None, np.ndarray | 
         return outfit.weights(points, which.cpu().numpy()), share.cpu().numpy().astype(np.float64)
 
     return worn, outfit.places.cpu().numpy()
-
-
-def _hung(
-    points: torch.Tensor, description: str, posed: Posed, tools: Tools, usual_hair: bool
-) -> dict[str, torch.Tensor]:
-    """Which points of the mesh in the A-pose belong to what hangs free of the body, by kind of piece."""
-    body, device = tools.body, points.device
-    if not dressed(tools.settings):
-        return {}
-    vertices, joints = posed.vertices[0], posed.joints[0]
-    outfit = dress(description, vertices, body.faces, body.parts, joints, usual_hair=usual_hair)
-    if outfit is None:
-        return {}
-    distance, which = outfit.to(device).distance(points)
-    near = distance.abs() < _ON_CLOTH
-    return {one.piece.kind: near & (which == number) for number, one in enumerate(outfit.sewn)}
-
-
-def _canvas(
-    description: str, mesh: Mesh, posed: Posed, tools: Tools, usual_hair: bool
-) -> tuple[Canvas, dict[str, torch.Tensor]]:
-    """The finished mesh in the A-pose, as a canvas, and which of its vertices hang free, by kind of piece."""
-    canvas = canvas_of(mesh, tools.body, posed, tools.device)
-    hung = _hung(canvas.vertices, description, posed, tools, usual_hair)
-    hair = [there for kind, there in hung.items() if kind in ("hair", "beard")]
-    return replace(canvas, free=_any(hung.values()), hair=_any(hair)), hung
-
-
-def _any(masks: Iterable[torch.Tensor]) -> torch.Tensor | None:
-    found = [*masks]
-    return torch.stack(found).any(0) if found else None
-
-
-def pattern(
-    description: str, patterns: Sequence[Pattern], avatar: RiggedMesh, shape: Shape, tools: Tools, usual_hair: bool
-) -> RiggedMesh:
-    """The finished avatar, with patterns laid on the plain colors of what it wears.
-
-    Args:
-        description: as it was painted after, without the patterns.
-        patterns: what `avatargen.implicit.pattern_words.without_patterns` found.
-        avatar: textured.
-        shape: of the body beneath.
-        tools: loaded.
-        usual_hair: whether a person of whose head nothing is said was given hair.
-    """
-    posed = pose_body(tools.body, _betas(shape, tools), a_pose(tools.device)[None])
-    moved = pose_rigged(avatar, a_pose()[None].numpy(), posed.joints[0, :1].cpu().numpy())[0]
-    canvas, hung = _canvas(description, replace(avatar.mesh, vertices=moved), posed, tools, usual_hair)
-    cut = []
-    for one in patterns:
-        laid = lay(one, canvas, posed.joints[0], hung)
-        if laid is None:
-            tools.reporter.note(f"pattern: no plain {one.garment} to lay {one.kind} on")
-        else:
-            cut.append(laid)
-    return replace(avatar, mesh=repaint(avatar.mesh, patterned(canvas, cut), tools.settings.mesh.texture_size))
-
-
-def refine(
-    description: str,
-    avatar: RiggedMesh,
-    shape: Shape,
-    tools: Tools,
-    checkpoint: Path | None = None,
-    pictures: Pictures | None = None,
-) -> RiggedMesh:
-    """The finished avatar once more under the guidance: crisp borders, tuned colors, what `refine.detail` allows."""
-    betas, mesh, settings = _betas(shape, tools), avatar.mesh, tools.settings
-    posed = pose_body(tools.body, betas, a_pose(tools.device)[None])
-    root = posed.joints[0, :1].cpu().numpy()
-
-    def in_pose(vertices: np.ndarray) -> np.ndarray:
-        moved = replace(avatar, mesh=replace(mesh, vertices=vertices))
-        return pose_rigged(moved, a_pose()[None].numpy(), root)[0]
-
-    faces = torch.from_numpy(mesh.faces.astype(np.int64))
-    normals = vertex_normals(torch.from_numpy(mesh.vertices.astype(np.float32)), faces).numpy()
-    start = replace(mesh, vertices=in_pose(mesh.vertices))
-    # Skinning is linear in the vertex: what a step along the rest pose's normal becomes in this pose.
-    ways = in_pose(mesh.vertices + normals) - start.vertices
-    room = np.minimum(*(free_ways(start, ways, np.full(len(ways), side)) for side in (1.0, -1.0)))
-    refined = refine_avatar(
-        description,
-        _canvas(description, start, posed, tools, pictures is None)[0],
-        torch.from_numpy(ways).to(tools.device),
-        torch.from_numpy(room.astype(np.float32)).to(tools.device),
-        tools.body,
-        betas[0],
-        posed.joints[0],
-        tools.guidance,
-        settings.implicit,
-        settings.refine,
-        settings.seed,
-        reporter=tools.reporter,
-        checkpoint=checkpoint,
-        pictures=pictures,
-    )
-    tools.reporter.note(f"refining: score {refined.before:.4f} before, {refined.after:.4f} after")
-    moved = mesh.vertices + refined.offsets.cpu().numpy()[:, None] * normals
-    lift = np.array([0.0, -moved[:, 1].min(), 0.0], dtype=np.float32)
-    size = settings.mesh.texture_size
-    return replace(
-        avatar,
-        mesh=replace(repaint(mesh, refined.colors, size), vertices=(moved + lift).astype(mesh.vertices.dtype)),
-        skeleton=replace(avatar.skeleton, joints=avatar.skeleton.joints + lift),
-    )
 
 
 def _colors_on(
