@@ -6,6 +6,7 @@ import pytest
 
 from avatargen.cli import main
 from avatargen.core.errors import InputError
+from avatargen.evaluate.integrity import crossings_in_a_pose
 from avatargen.judged import evaluate_runs
 
 
@@ -28,9 +29,10 @@ def test_evaluate_writes_a_page_and_figures(finished, tmp_path, capsys):
     assert run["judges"]["guiding"]["version"] == record["guidance"]["version"]
     assert 1 <= run["judges"]["guiding"]["textured"]["rank"] <= run["judges"]["guiding"]["textured"]["among"]
     assert run["validator"].get("errors", 0) == run["validator"].get("warnings", 0) == 0
-    # Voxels of 7 mm are as wide as the gaps between fingers: at this size a few faces there run through each other.
+    # Voxels of 7 and 9 mm are as wide as the gaps between fingers and toes: at this size a few faces there run through
+    # each other. The run below is held to 0.001.
     assert run["mesh"]["crossing_faces"] < 0.003 * run["mesh"]["faces"]
-    assert run["mesh"]["crossing_faces_in_a_pose"] <= 0.001 * run["mesh"]["faces"]
+    assert run["mesh"]["crossing_faces_in_a_pose"] < 0.003 * run["mesh"]["faces"]
     distances = {"joint_distance": 0.0, "look_distance": 0.0, "beta_distance": 0.0}
     texts = "appearance: Saitama; motion: punching; shape: tall"
     assert report["diversity"] == [{"texts": texts, "seeds": [0, 0]} | distances]
@@ -55,3 +57,10 @@ def test_an_unknown_judge_is_told(finished, tmp_path):
     with pytest.raises(InputError, match="nobody"):
         evaluate_runs([finished.folder], tmp_path / "report", judge="nobody")
     assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.slow
+def test_at_the_size_that_is_delivered_hardly_a_face_runs_through_another(make_run, tmp_path):
+    whole = ("mesh.voxel_mm=4", "mesh.head_mm=2", "mesh.hand_mm=2.5", "mesh.faces=20000", "refine.crisp=1")
+    made = make_run(tmp_path / "whole", more=whole, motion=None)
+    assert crossings_in_a_pose(made.avatar) <= 0.001 * len(made.avatar.mesh.faces)
