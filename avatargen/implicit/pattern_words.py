@@ -85,12 +85,18 @@ _AFTER = re.compile(
     rf"\b(?P<colors>{_COLORS}) {_BETWEEN}{_GARMENT} with (?P<ways>{_WAYS})"
     rf"(?:(?P<more>{_COLORS}) )?(?P<late>{_WAYS})(?P<word>{_alternatives(_NOUNS)})\b(?! on\b)"
 )
+_ALL_OVER = re.compile(
+    rf"\bin (?P<what>(?:{_COLORS} )?(?:{_alternatives(w for w, one in _WORDS.items() if one[0] == BLOTCHES)}))\b"
+    rf"(?! {_BETWEEN.replace('?P<between>', '?:')}(?:{_alternatives(lexicon.GARMENTS)})(?:e?s)?\b)",
+    re.IGNORECASE,
+)
+"""Camouflage is worn by itself, too."""
 
 
 @lru_cache(maxsize=256)
 def without_patterns(text: str) -> tuple[str, tuple[Pattern, ...]]:
     """The text with plain garments in place of patterned ones, and their patterns; as it is where it names none."""
-    said, found = text, []
+    said, found = _ALL_OVER.sub(r"in a \g<what> uniform", text), []
     for form in (_BEFORE, _AFTER):
         start = 0
         while match := form.search(_plain(said), start):

@@ -33,6 +33,8 @@ RADIUS = 0.15
         ("a vertically striped red and yellow jersey", "a red jersey", "upright", "jersey", ["red", "yellow"]),
         ("black and white checkered trousers", "black trousers", "squares", "trousers", ["black", "white"]),
         ("a green and brown camouflage jacket", "a camouflage jacket", "blotches", "jacket", ["camouflage"]),
+        ("a man in camouflage with boots", "a man in a camouflage uniform with boots", "blotches", "uniform", []),
+        ("a man in grey camouflage trousers", "a man in grey trousers", "blotches", "trousers", ["grey"]),
     ],
 )  # fmt: skip
 def test_words_name_a_pattern_and_what_is_plain_beneath(text, plain, kind, garment, colors):
@@ -54,7 +56,7 @@ def test_only_a_plaid_without_a_second_color_is_darker_than_its_cloth():
     [
         "a man in a red shirt and blue trousers", "a knight", "", "an orange cat with black stripes",
         "a blue suit with red and white stripes on the belly", "a yellow and brown coat with yellow stripes",
-        "a chess player checking the board", "a man with a checkered past", "a striped cat",
+        "a chess player checking the board", "a man with a checkered past", "a striped cat", "camouflage",
     ],
 )  # fmt: skip
 def test_other_words_stay_as_they_are(text):
