@@ -5,30 +5,39 @@ laid over what is painted, and moves with the body's own weights.
 """
 
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
 from avatargen.core.parts import PART_ID, SMPL_JOINTS
+from avatargen.implicit.relief import Near, along_limb, raised
 from avatargen.implicit.sdf import BodyField, Volume
-from avatargen.implicit.worn import outfits_in
-from avatargen.render.shading import vertex_normals
+from avatargen.implicit.worn import says
 
 _ARMOUR = re.compile(r"\b(?:(?<!leather )(?<!chain )armou?r(?:ed)?|plate mail|plates? of metal|cuirass)\b")
 _EDGE = 0.015
 """Width of a plate's edge, as a share of its limb."""
 _LAME = 0.004
 """What one lame stands off the next, metres."""
-_REACH, _CHUNK = 0.06, 1 << 18
-"""Heights are asked for this near the body."""
 
 
 def wears_armour(text: str) -> bool:
     """Whether the words, or the outfit that they name, dress somebody in plates."""
-    plain = text.lower()
-    return any(_ARMOUR.search(said) for said in (plain, *(implied for _, implied in outfits_in(plain))))
+    return says(text, _ARMOUR)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Limb:
+    """Places on a limb."""
+
+    along: Float[Tensor, " n"]
+    """Share of the way between its joints."""
+    front: Float[Tensor, " n"]
+    """How far the surface there faces the front, -1..1."""
+    outward: Float[Tensor, " n"]
+    """The same away from the other side of the body."""
 
 
 def plate_heights(
@@ -54,8 +63,8 @@ def plate_heights(
     front = normals[:, 2]
     for side, sign in (("left", 1.0), ("right", -1.0)):
         for part, (start, end), plates in _LIMBS:
-            along = _along(points, joints, f"{side}_{start}", f"{side}_{end}")
-            put(f"{side}_{part}", plates(along, front, sign * normals[:, 0]))
+            along = _share(points, joints, f"{side}_{start}", f"{side}_{end}")
+            put(f"{side}_{part}", plates(_Limb(along=along, front=front, outward=sign * normals[:, 0])))
         put(f"{side}_foot", _foot(points, joints[SMPL_JOINTS.index(f"{side}_ankle")]))
         put(f"{side}_hand", _hand(points, normals, joints, side))
     trunk = _trunk(points, front, joints)
@@ -67,28 +76,10 @@ def plate_heights(
 def plated(body: BodyField, parts: Integer[Tensor, " f"], joints: Float[Tensor, "24 3"], relief: Volume) -> Volume:
     """`relief` and plates over it, on the body's finest grid."""
 
-    def heights(points: Tensor, normals: Tensor, beneath: Tensor, painted: Tensor) -> Tensor:
-        return torch.maximum(plate_heights(points, normals, beneath, joints), painted)
+    def heights(near: Near) -> Tensor:
+        return torch.maximum(plate_heights(near.points, near.normals, near.parts, joints), near.painted)
 
     return raised(body, parts, relief, heights)
-
-
-def raised(
-    body: BodyField,
-    parts: Integer[Tensor, " f"],
-    relief: Volume,
-    heights: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor],
-) -> Volume:
-    """Heights near the body on its finest grid, from points, normals and parts of the body beneath, and `relief`."""
-    grid, surface = body.distance.whole.grid, body.surface
-    near = torch.nonzero(body.distance.whole.values[:, 0].abs() < _REACH).squeeze(1)
-    face = body.distance.whole_face.reshape(-1)[near].long()
-    normals = vertex_normals(surface.vertices, surface.faces)[surface.faces[face]].mean(1)
-    values = torch.zeros_like(body.distance.whole.values)
-    for rows in torch.arange(len(near)).split(_CHUNK):
-        points = grid.nodes(near[rows]).to(normals)
-        values[near[rows], 0] = heights(points, normals[rows], parts[face[rows]].long(), relief(points))
-    return Volume(grid=grid, values=values)
 
 
 def _foot(points: Tensor, ankle: Tensor) -> Tensor:
@@ -104,32 +95,32 @@ def _hand(points: Tensor, normals: Tensor, joints: Tensor, side: str) -> Tensor:
     way = torch.nn.functional.normalize(hand - wrist, dim=0)
     back = torch.linalg.cross(way, way.new_tensor([0.0, 0.0, -1.0 if side == "left" else 1.0]))
     facing = ((normals @ torch.nn.functional.normalize(back, dim=0) - 0.3) / 0.3).clamp(0.0, 1.0)
-    along = _along(points, joints, f"{side}_wrist", f"{side}_hand")
+    along = _share(points, joints, f"{side}_wrist", f"{side}_hand")
     return facing * _band(along, -1.0, 0.95) * (0.010 - _LAME * _steps(along, 0.0, 0.95, 2))
 
 
-def _upper_arm(along: Tensor, front: Tensor, outward: Tensor) -> Tensor:  # noqa: ARG001  one signature for all limbs
-    cap = _band(along, -1.0, 0.42) * (0.016 - _LAME * _steps(along, 0.05, 0.42, 3))
-    return torch.maximum(cap, 0.007 * _band(along, 0.50, 0.86))
+def _upper_arm(limb: _Limb) -> Tensor:
+    cap = _band(limb.along, -1.0, 0.42) * (0.016 - _LAME * _steps(limb.along, 0.05, 0.42, 3))
+    return torch.maximum(cap, 0.007 * _band(limb.along, 0.50, 0.86))
 
 
-def _forearm(along: Tensor, front: Tensor, outward: Tensor) -> Tensor:  # noqa: ARG001
-    cop = 0.012 * _band(along, -0.2, 0.12)
-    guard = _band(along, 0.22, 0.92) * (0.007 + 0.007 * ((along - 0.62) / 0.3).clamp(0.0, 1.0))
+def _forearm(limb: _Limb) -> Tensor:
+    cop = 0.012 * _band(limb.along, -0.2, 0.12)
+    guard = _band(limb.along, 0.22, 0.92) * (0.007 + 0.007 * ((limb.along - 0.62) / 0.3).clamp(0.0, 1.0))
     return torch.maximum(cop, guard)
 
 
-def _thigh(along: Tensor, front: Tensor, outward: Tensor) -> Tensor:
-    facing = ((front + 0.8 * outward) / 0.2).clamp(0.0, 1.0)
-    tasset = _band(along, -1.0, 0.40) * facing * (0.022 - _LAME * _steps(along, 0.0, 0.4, 3))
-    cuisse = 0.008 * _band(along, 0.30, 0.84)
-    cop = _band(along, 0.92, 2.0) * (0.008 + 0.008 * front.clamp_min(0.0))
+def _thigh(limb: _Limb) -> Tensor:
+    facing = ((limb.front + 0.8 * limb.outward) / 0.2).clamp(0.0, 1.0)
+    tasset = _band(limb.along, -1.0, 0.40) * facing * (0.022 - _LAME * _steps(limb.along, 0.0, 0.4, 3))
+    cuisse = 0.008 * _band(limb.along, 0.30, 0.84)
+    cop = _band(limb.along, 0.92, 2.0) * (0.008 + 0.008 * limb.front.clamp_min(0.0))
     return torch.maximum(torch.maximum(tasset, cuisse), cop)
 
 
-def _shin(along: Tensor, front: Tensor, outward: Tensor) -> Tensor:  # noqa: ARG001
-    cop = _band(along, -1.0, 0.08) * (0.008 + 0.008 * front.clamp_min(0.0))
-    greave = _band(along, 0.16, 0.90) * (0.007 + 0.006 * front.clamp_min(0.0).square())
+def _shin(limb: _Limb) -> Tensor:
+    cop = _band(limb.along, -1.0, 0.08) * (0.008 + 0.008 * limb.front.clamp_min(0.0))
+    greave = _band(limb.along, 0.16, 0.90) * (0.007 + 0.006 * limb.front.clamp_min(0.0).square())
     return torch.maximum(cop, greave)
 
 
@@ -162,6 +153,6 @@ def _steps(value: Tensor, low: float, high: float, count: int) -> Tensor:
     return ((value - low) / (high - low) * count).floor().clamp(0, count - 1)
 
 
-def _along(vertices: Tensor, joints: Tensor, start: str, end: str) -> Tensor:
-    a, b = joints[SMPL_JOINTS.index(start)], joints[SMPL_JOINTS.index(end)]
-    return (vertices - a) @ (b - a) / (b - a).square().sum()
+def _share(points: Tensor, joints: Tensor, start: str, end: str) -> Tensor:
+    along, length = along_limb(points, joints, start, end)
+    return along / length

@@ -15,12 +15,12 @@ from avatargen.body.skeleton import a_pose
 from avatargen.core.errors import ConfigError
 from avatargen.core.parts import SMPL_JOINTS
 from avatargen.core.settings import ImplicitSettings
-from avatargen.implicit.armour import plated, raised
+from avatargen.implicit.armour import plated
 from avatargen.implicit.color import Colors, Look, colors_at, features_at, make_look
 from avatargen.implicit.encoding import Pyramid, band_pyramid, hash_pyramid, plane_pyramid
 from avatargen.implicit.hems import Hem, find_hems, hem_heights
 from avatargen.implicit.jaw import parts_to_paint
-from avatargen.implicit.relief import paint_relief
+from avatargen.implicit.relief import Near, paint_relief, raised
 from avatargen.implicit.sdf import (
     BodyField,
     Volume,
@@ -156,13 +156,11 @@ class AvatarField:
     def _hemmed(self, relief: Volume, hems: tuple[Hem, ...]) -> Volume:
         if not hems or self.parts is None:
             return relief
-        joints = self.joints
-        return raised(
-            self.body,
-            self.parts,
-            relief,
-            lambda points, normals, beneath, painted: painted + hem_heights(points, beneath, joints, hems),  # noqa: ARG005
-        )
+
+        def heights(near: Near) -> Tensor:
+            return near.painted + hem_heights(near.points, near.parts, self.joints, hems)
+
+        return raised(self.body, self.parts, relief, heights)
 
     def covered(self) -> Float[Tensor, "v 3"]:
         """The body's vertices as far out as what it wears close to the skin, over which all else has to hang."""

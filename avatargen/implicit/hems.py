@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
-from avatargen.core.parts import PART_ID, SMPL_JOINTS
+from avatargen.core.parts import PART_ID
 from avatargen.guidance.embedded.reader import read
 from avatargen.implicit.color import Look
-from avatargen.implicit.worn import Color, outfits_in, tight_text
+from avatargen.implicit.relief import along_limb
+from avatargen.implicit.worn import Color, says, tight_text
 
 _HEIGHT, _WIDTH, _EDGE = 0.0035, 0.035, 0.003
 """What a hem stands off, its width, and in what its edges rise; metres."""
@@ -38,11 +39,11 @@ class Hem:
 
 def worn_colors(text: str) -> dict[str, Color]:
     """The color of the boots ("feet") and of the gloves ("hands") that a text or its outfits name."""
-    plain, found = text.lower(), {}
+    found = {}
     asked = read(tight_text(text)).colors
     for slot, named in _NAMED.items():
         paint = asked[slot][0] if slot in asked else ()
-        if len(paint) == 1 and any(named.search(said) for said in (plain, *(own for _, own in outfits_in(plain)))):
+        if len(paint) == 1 and says(text, named):
             red, green, blue = (value / 255.0 for value in paint[0][0])
             found[slot] = (red, green, blue)
     return found
@@ -63,7 +64,7 @@ def find_hems(
         for side in ("left", "right"):
             mine = (parts == PART_ID[f"{side}_{own}"]) | (parts == PART_ID[f"{side}_{following}"])
             rows = look.faces[mine].unique()
-            along, length = _along(vertices[rows], joints, f"{side}_{low}", f"{side}_{high}")
+            along, length = along_limb(vertices[rows], joints, f"{side}_{low}", f"{side}_{high}")
             worn = (style[rows] - style.new_tensor(color)).norm(dim=-1) < _OWN
             top = start
             while top < 0.95 * length:
@@ -87,14 +88,7 @@ def hem_heights(
     for hem in hems:
         own, following, low, high, _ = _LIMBS[hem.slot]
         there = (parts == PART_ID[f"{hem.side}_{own}"]) | (parts == PART_ID[f"{hem.side}_{following}"])
-        along, _ = _along(points, joints, f"{hem.side}_{low}", f"{hem.side}_{high}")
+        along, _ = along_limb(points, joints, f"{hem.side}_{low}", f"{hem.side}_{high}")
         inside = torch.minimum(along - (hem.top - _WIDTH), hem.top - along)
         height = torch.where(there, torch.maximum(height, _HEIGHT * (inside / _EDGE + 0.5).clamp(0.0, 1.0)), height)
     return height
-
-
-def _along(points: Tensor, joints: Tensor, start: str, end: str) -> tuple[Float[Tensor, " n"], float]:
-    """Way along a limb, and its length, metres."""
-    first, last = (joints[SMPL_JOINTS.index(name)] for name in (start, end))
-    length = float((last - first).norm())
-    return (points - first) @ (last - first) / length, length

@@ -5,6 +5,7 @@ the end (`avatargen.implicit.patterns`). Both readings come from here: the text 
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -68,8 +69,8 @@ _UNSAID: dict[str, tuple[str, Rgb]] = {
 """What garments of which no color is said are painted with, and what is laid on that."""
 
 
-def _alternatives(words: object) -> str:
-    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))  # type: ignore[call-overload]
+def _alternatives(words: Iterable[str]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
 _ONE = rf"(?:(?:{_alternatives(lexicon.SHADES)}) )?(?:{_alternatives(set(lexicon.COLORS) - set(_WORDS))})"

@@ -4,14 +4,18 @@ The height is decided on the body's vertices, smoothed along its surface and sto
 hems and not noise. It says nothing about cut: what hangs free is `avatargen.implicit.tailor`'s.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
-from avatargen.core.parts import PARTS
+from avatargen.core.parts import PARTS, SMPL_JOINTS
 from avatargen.implicit.color import Look
 from avatargen.implicit.distance import Grid
 from avatargen.implicit.sdf import BodyField, Volume, part_kind
+from avatargen.render.shading import vertex_normals
 
 PART_RELIEF: dict[str, float] = {
     "scalp": 0.014,
@@ -29,6 +33,21 @@ _COVERED = (0.12, 0.40)
 """Distance of two colors (norm of the sRGB difference) from which a part counts as covered, a bit and fully."""
 _RATIO = 2
 _SMOOTHING = 4
+_REACH, _CHUNK = 0.06, 1 << 18
+"""Heights are asked for this near the body, metres; so many places at once."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Near:
+    """Places near the body, and what is known of each."""
+
+    points: Float[Tensor, "n 3"]
+    normals: Float[Tensor, "n 3"]
+    """Of the body beneath."""
+    parts: Integer[Tensor, " n"]
+    """Of the body beneath (avatargen.core.parts)."""
+    painted: Float[Tensor, " n"]
+    """Height of what is painted there, metres."""
 
 
 def vertex_relief(
@@ -84,3 +103,32 @@ def paint_relief(
     """The volume to be taken off the distance so that painted clothes and hair stand off the skin."""
     own = torch.sigmoid(look.logits)
     return relief_volume(body, factor * vertex_relief(look.faces, parts, own, style))
+
+
+def raised(
+    body: BodyField,
+    parts: Integer[Tensor, " f"],
+    relief: Volume,
+    heights: Callable[[Near], Float[Tensor, " n"]],
+) -> Volume:
+    """Heights near the body on its finest grid, where `relief` holds those of what is painted."""
+    grid, surface = body.distance.whole.grid, body.surface
+    near = torch.nonzero(body.distance.whole.values[:, 0].abs() < _REACH).squeeze(1)
+    face = body.distance.whole_face.reshape(-1)[near].long()
+    normals = vertex_normals(surface.vertices, surface.faces)[surface.faces].mean(1)
+    values = torch.zeros_like(body.distance.whole.values)
+    for rows, on in zip(near.split(_CHUNK), face.split(_CHUNK), strict=True):
+        points = grid.nodes(rows).to(normals)
+        values[rows, 0] = heights(
+            Near(points=points, normals=normals[on], parts=parts[on].long(), painted=relief(points))
+        )
+    return Volume(grid=grid, values=values)
+
+
+def along_limb(
+    points: Float[Tensor, "n 3"], joints: Float[Tensor, "24 3"], start: str, end: str
+) -> tuple[Float[Tensor, " n"], float]:
+    """How far points lie along the way between two joints (SMPL's names), and its length; metres."""
+    first, last = (joints[SMPL_JOINTS.index(name)] for name in (start, end))
+    length = float((last - first).norm())
+    return (points - first) @ (last - first) / length, length

@@ -202,6 +202,12 @@ def outfits_in(text: str) -> Iterator[tuple[str, str]]:
             yield name, str(implied)
 
 
+def says(text: str, pattern: re.Pattern[str]) -> bool:
+    """Whether a text, or the outfit that it names, has words of this pattern, which is in lower case."""
+    plain = text.lower()
+    return any(pattern.search(said) for said in (plain, *(implied for _, implied in outfits_in(plain))))
+
+
 def _phrases(text: str) -> Iterator[tuple[str, str]]:
     """Noun phrases of the text, those that an outfit's name implies first, with that name."""
     for name, implied in outfits_in(text):
