@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from guidance_embedded import BASIC, BOTTOMS, EXTRA, FEET, TOPS, Studio, nearest_basic, outfit, save_sheet
+from guidance_studio import BOTTOMS, EXTRA, FEET, TOPS, Studio, outfit, save_sheet
 from record import save
 
 from avatargen.core.config import apply_tree
 from avatargen.core.rng import numpy_stream
 from avatargen.core.settings import GuidanceSettings, ImplicitSettings, PictureSettings
+from avatargen.evaluate.colors import BASIC, nearest_basic
 from avatargen.guidance.embedded.slots import SLOTS
 from avatargen.guidance.load import load_guidance
 from avatargen.guidance.views import named_view

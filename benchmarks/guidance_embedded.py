@@ -7,6 +7,7 @@ bodies, views, lights and colors from seeds that training does not use; poses fr
 """
 
 import argparse
+import json
 import math
 import time
 from dataclasses import replace
@@ -14,11 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from guidance_studio import BOTTOMS, EXTRA, FEET, MEASURED, TOPS, Studio, caption_of, one_view, outfit, save_sheet
 from record import save
 from torch import Tensor
 
-from avatargen.body.open_body import load_open_body
 from avatargen.body.posing import pose_body
 from avatargen.core.rng import numpy_stream, stream
 from avatargen.core.rotations import matrix_from_axis_angle
@@ -30,18 +30,15 @@ from avatargen.guidance.embedded.model import WEIGHTS, load_embedded
 from avatargen.guidance.embedded.slots import SLOTS, TRAITS
 from avatargen.guidance.losses import similarity_loss, unit
 from avatargen.guidance.model import fit_above_usual
-from avatargen.render.cameras import orbit, stack_cameras
+from avatargen.render.cameras import orbit
 from avatargen.render.picture import render_mesh
-from avatargen.render.raster import mesh_edges
-from avatargen.render.shading import random_light
-from avatargen.shape.query import mannequin, query_vertices, render_query
+from avatargen.shape.query import query_vertices, render_query
 from avatargen.training.gbuffers import SIZE, render_buffers
 from avatargen.training.held_out import judge
 from avatargen.training.motions import central_frames, clips_of, even_frames, read_motions
 from avatargen.training.pictures import Source
 from avatargen.training.pose_words import joints_of
 from avatargen.training.ship import network_state
-from avatargen.training.slot_labels import face_slots
 from avatargen.training.traits import traits_of
 from avatargen.training.wardrobe import fill_wardrobe
 
@@ -51,144 +48,8 @@ ODD = {
     "ivory": "ffffcb", "magenta": "c20078",
 }  # fmt: skip
 """Less common color words, and what people call so (sRGB, the xkcd color survey, CC0): not this model's own table."""
-TOPS = {
-    "shirt": ("chest", "belly", "back", "upper_arms", "forearms"),
-    "hoodie": ("chest", "belly", "back", "upper_arms", "forearms"),
-    "t-shirt": ("chest", "belly", "back", "upper_arms"),
-    "tank top": ("chest", "belly", "back"),
-}
-BOTTOMS = {
-    "trousers": ("pelvis", "thighs", "shins", "ankles"),
-    "shorts": ("pelvis", "thighs"),
-    "skirt": ("pelvis", "thighs"),
-}
-FEET = {"shoes": ("feet",), "boots": ("feet", "ankles")}
-EXTRA = {"gloves": ("hands",), "hat": ("hair",), "cape": ("back",), "belt": ("belt",)}
-MEASURED = {
-    "torso": ("chest", "shirt_front", "belly"), "arms": ("upper_arms", "forearms"), "legs": ("thighs", "shins"),
-    "hands": ("hands",), "feet": ("feet",), "head": ("hair",), "back": ("back",), "hips": ("pelvis",),
-}  # fmt: skip
 SHIPPED = Path(embedded.__file__).parent / WEIGHTS
 SAITAMA = "a bald man in a yellow jumpsuit with red gloves, red boots and a white cape"
-
-
-class Studio:
-    """The open body, standing, with what it takes to paint and photograph it."""
-
-    def __init__(self) -> None:
-        self.body = load_open_body()
-        self.vertices = query_vertices(self.body, torch.zeros(1, self.body.num_betas))[0]
-        self.look = mannequin(self.body)
-        self.edges = mesh_edges(self.body.faces)
-        self.top = float(self.vertices[:, 1].max())
-        slots = torch.from_numpy(face_slots(self.body).astype(np.int64))
-        # A vertex belongs to a slot if all faces around it do: borders are nobody's.
-        member = torch.zeros(len(self.vertices), len(SLOTS))
-        total = torch.zeros(len(self.vertices))
-        for corner in range(3):
-            member.index_put_((self.body.faces[:, corner], slots), torch.ones(len(slots)), accumulate=True)
-            total.index_add_(0, self.body.faces[:, corner], torch.ones(len(slots)))
-        self.share = member / total.clamp_min(1)[:, None]
-        self.inner = self.share > 0.999
-
-    def of(self, slots: tuple[str, ...]) -> Tensor:
-        return self.inner[:, [SLOTS.index(s) for s in slots]].any(1)
-
-    def dressed(self, wear: dict[str, tuple[int, int, int]]) -> Tensor:
-        colors = self.look.clone()
-        for slot, rgb in wear.items():
-            share = self.share[:, SLOTS.index(slot), None]
-            colors = colors + share * (torch.tensor(rgb) / 255 - colors)
-        return colors
-
-    def cameras(self, generator: torch.Generator) -> list:
-        """Two whole-body views, one of the head, one of another part, as an avatar's fit looks."""
-        views = []
-        for k in range(4):
-            r = torch.rand(4, generator=generator).tolist()
-            azimuth = 360 * r[0]
-            if k < 2:
-                views.append(orbit(azimuth, 25 * r[1] - 8, 2.9, (0, self.top / 2, 0), 40, 128))
-            elif k == 2:
-                views.append(orbit(180 * r[0] - 90, 10 * r[1], 0.9, (0, self.top - 0.12, 0), 30, 128))
-            else:
-                side = 0.6 if r[2] > 0.5 else -0.6
-                spot = [(0, self.top * 0.72, 0), (0, 0.45, 0), (side, 0.85, 0), (0, 0.12, 0.05)][int(4 * r[3])]
-                views.append(orbit(azimuth, 20 * r[1], 1.1, spot, 40, 128))
-        return stack_cameras(views)
-
-    def paint(self, guidance, caption: str, steps: int, seed: int, start: str = "look") -> Tensor:
-        """Vertex colors after `steps` of Adam on the similarity alone."""
-        base = self.look if start == "look" else torch.full_like(self.look, 0.6)
-        logit = torch.logit(base.clamp(0.02, 0.98)).requires_grad_()
-        optimizer = torch.optim.Adam([logit], lr=0.08)
-        text = guidance.encode_text([caption])
-        generator = stream(seed, "paint")
-        for _ in range(steps):
-            cameras = self.cameras(generator)
-            backdrop = ("white", "black", "noise", "grey")[int(torch.randint(4, (1,), generator=generator))]
-            image = render_mesh(
-                self.vertices, self.body.faces, cameras, torch.sigmoid(logit), background=backdrop,
-                light=random_light(generator, cameras), generator=generator, edges=self.edges,
-            )  # fmt: skip
-            loss = similarity_loss(guidance.encode_image(image), text)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        return torch.sigmoid(logit).detach()
-
-    def sheet(self, colors: Tensor, caption: str, size: int = 192) -> Image.Image:
-        views = stack_cameras(
-            [
-                orbit([20.0, 180.0], 0, 2.6, (0, self.top / 2, 0), 40, size),
-                orbit([15.0], 0, 0.8, (0, self.top - 0.12, 0), 26, size),
-            ]
-        )
-        shown = render_mesh(self.vertices, self.body.faces, views, colors, supersample=2, edges=self.edges)
-        row = torch.cat(list(shown.permute(0, 2, 3, 1)), 1).clamp(0, 1)
-        image = Image.new("RGB", (row.shape[1], size + 30), "white")
-        image.paste(Image.fromarray((row.numpy() * 255).astype(np.uint8)), (0, 30))
-        words, line, lines = caption.split(), "", []
-        for word in words:
-            if len(line) + len(word) > 92:
-                lines, line = [*lines, line], ""
-            line = f"{line} {word}".strip()
-        ImageDraw.Draw(image).text((4, 2), "\n".join([*lines, line]), fill="black")
-        return image
-
-
-def outfit(
-    generator: np.random.Generator, names: list[str], extras: float = 0.5
-) -> tuple[str, dict[str, tuple[int, int, int]], dict]:
-    """Caption, slot colors, and garment -> color name, of a random outfit whose garments differ in color."""
-    pieces = [(TOPS, str(generator.choice(list(TOPS)))), (BOTTOMS, str(generator.choice(list(BOTTOMS))))]
-    pieces.append((FEET, str(generator.choice(list(FEET)))))
-    if generator.random() < extras:
-        pieces.append((EXTRA, str(generator.choice(list(EXTRA)))))
-    colors = generator.choice(names, len(pieces), replace=False)
-    wear: dict[str, tuple[int, int, int]] = {}
-    worn = {}
-    for (table, name), color in zip(pieces, colors, strict=True):
-        worn[name] = str(color)
-        slots = table[name] + (("shirt_front",) if table is TOPS else ())
-        for slot in slots:
-            wear[slot] = BASIC[str(color)]
-    return caption_of(worn), wear, worn
-
-
-def caption_of(worn: dict[str, str]) -> str:
-    plural = set(BOTTOMS) - {"skirt"} | set(FEET) | {"gloves"}
-    parts = [f"{c} {g}" if g in plural else f"a{'n' if c[0] in 'aeiou' else ''} {c} {g}" for g, c in worn.items()]
-    return "a person in " + (", ".join(parts[:-1]) + f" and {parts[-1]}" if len(parts) > 1 else parts[0])
-
-
-def one_view(studio: Studio, colors: Tensor, generator: torch.Generator) -> Tensor:
-    r = torch.rand(2, generator=generator).tolist()
-    camera = orbit(120 * r[0] - 60, 16 * r[1] - 4, 2.8, (0, studio.top / 2, 0), 40, 128)
-    return render_mesh(
-        studio.vertices, studio.body.faces, camera, colors, light=random_light(generator, camera), generator=generator,
-        background=("white", "grey", "black")[int(3 * r[0]) % 3], edges=studio.edges,
-    )  # fmt: skip
 
 
 def retrieval_and_binding(studio: Studio, guidance, count: int, seed: int) -> dict[str, float]:
@@ -366,39 +227,38 @@ def _heading(joints: Tensor) -> float:
 
 
 def paint(studio: Studio, guidance, requests: int, steps: int, seed: int, out: Path) -> dict[str, float]:
+    """Named garments that get their color, and what is not named that keeps its own; `paint.json` has each garment."""
     generator = numpy_stream(seed, "bench/paint")
-    right = total = 0
+    rows: list[dict[str, str | bool]] = []
     drift, sheets = [], []
+    tables = {**TOPS, **BOTTOMS, **FEET, **EXTRA}
     start = time.perf_counter()
     for i in range(requests):
         caption, _, worn = outfit(generator, list(BASIC), 0.6)
         begin = "look" if i % 2 else "grey"
         colors = studio.paint(guidance, caption, steps, seed + i, begin)
-        tables = {**TOPS, **BOTTOMS, **FEET, **EXTRA}
         done = set()
         for garment, color in reversed(worn.items()):
             slots = tuple(s for s in tables[garment] if s not in done)
             done |= set(slots)
             if slots:
                 got = nearest_basic(colors[studio.of(slots)].mean(0).numpy())
-                right, total = right + (got == color), total + 1
+                rows.append({"garment": garment, "asked": color, "got": got, "right": got == color, "from": begin})
         named = {*done, "shirt_front", "belt"}
         free = studio.of(tuple(s for s in SLOTS if s not in named))
         before = studio.look if begin == "look" else torch.full_like(studio.look, 0.6)
         drift.append(float(((colors - before)[free].abs().amax(1) < 0.2).float().mean()))
         sheets.append(studio.sheet(colors, caption))
     seconds = time.perf_counter() - start
-    figures = {
-        f"paint: named garments nearest to their color of 11 ({total})": right / total,
+    hero = studio.paint(guidance, SAITAMA, steps, seed)
+    saitama = {part: nearest_basic(hero[studio.of(slots)].mean(0).numpy()) for part, slots in MEASURED.items()}
+    save_sheet([studio.sheet(hero, SAITAMA), *sheets], out / "paint.png")
+    (out / "paint.json").write_text(json.dumps({"garments": rows, "Saitama": saitama}, indent=1) + "\n")
+    return {
+        f"paint: named garments nearest to their color of 11 ({len(rows)})": float(np.mean([r["right"] for r in rows])),
         "paint: unnamed vertices within 20 % of where they were": float(np.mean(drift)),
         "paint: seconds a step of 4 views, in all": seconds / requests / steps,
     }
-    hero = studio.paint(guidance, SAITAMA, steps, seed)
-    for part, slots in MEASURED.items():
-        figures[f"Saitama: {part} is {nearest_basic(hero[studio.of(slots)].mean(0).numpy())}"] = 1.0
-    sheets.insert(0, studio.sheet(hero, SAITAMA))
-    save_sheet(sheets, out / "paint.png")
-    return figures
 
 
 def odd_words(studio: Studio, guidance, steps: int, seed: int, out: Path) -> dict[str, float]:
@@ -426,14 +286,6 @@ def unknown_words(guidance) -> dict[str, float]:
     from open_words import figures, judge_all
 
     return figures(judge_all(guidance.unknown)) if guidance.unknown else {}
-
-
-def save_sheet(images: list[Image.Image], path: Path, columns: int = 3) -> None:
-    width, height = images[0].size
-    page = Image.new("RGB", (columns * width, -(-len(images) // columns) * height), "white")
-    for i, image in enumerate(images):
-        page.paste(image, (i % columns * width, i // columns * height))
-    page.save(path)
 
 
 def speed(guidance) -> dict[str, float]:

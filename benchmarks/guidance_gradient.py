@@ -22,13 +22,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from guidance_ablation import Judge
-from guidance_embedded import BASIC, Studio, outfit, save_sheet
+from guidance_studio import Studio, outfit, save_sheet
 from PIL import Image
 from record import save
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from avatargen.core.rng import numpy_stream, stream
+from avatargen.evaluate.colors import BASIC
 from avatargen.guidance.embedded.embedding import image_vector, slot_colors
 from avatargen.guidance.embedded.image_tower import ImageTower, fit_size
 from avatargen.guidance.embedded.model import EmbeddedGuidance, load_embedded
@@ -36,8 +37,8 @@ from avatargen.guidance.embedded.slots import SLOTS
 from avatargen.render.cameras import orbit
 from avatargen.render.picture import render_mesh
 from avatargen.training.gbuffers import Buffers
-from avatargen.training.guidance import slot_weights, tower_loss
 from avatargen.training.pictures import Batch, Source
+from avatargen.training.tower import slot_weights, tower_loss
 
 PGD_STEPS = 2
 RADIUS = 1.0

@@ -251,21 +251,22 @@ def crisp_colors(
 ) -> Float[Tensor, "n 3"]:
     """Colors at places on faces, smears cut; differentiable in `paints`, which take the place of the regions' own."""
     with torch.no_grad():
-        color, look = canvas.texture_at(face, bary), canvas.spread(canvas.look, face, bary)
+        color = canvas.texture_at(face, bary)
         if not len(regions.paints):
             return color
+        known = torch.cat([canvas.look, regions.scores, regions.kept, regions.drawn], dim=1)
+        look, scores, kept, drawn = canvas.spread(known, face, bary).split([3, regions.scores.shape[1], 1, 1], dim=1)
         plain = _classes(look, regions.paints)
         rest, half = color[:, None] - plain, _unlike(color, plain)
         unlike = (2.0 * half).sqrt()
         own = _ITSELF * torch.exp(-half / _PURE**2) - half / _SPREAD**2
-        owner = ((canvas.spread(regions.scores, face, bary) + own) / _SOFTNESS).softmax(1)
+        owner = ((scores + own) / _SOFTNESS).softmax(1)
         # What is left of the texture: all of it where it is faint, nothing that would look like the smear.
         rest = rest * (_PURE / unlike.clamp_min(_PURE))[..., None]
-        known = torch.cat([regions.named.new_zeros(1), regions.named]).to(rest)
-        drawn = canvas.spread(regions.drawn, face, bary)
-        rest = rest * (1.0 - known * (1.0 - drawn))[..., None]
-        mottle = (known * owner * (2.0 - unlike / _MOTTLE).clamp(0.0, 1.0)).sum(1, keepdim=True)
-        smear = _explained(color, plain) * (1.0 - canvas.spread(regions.kept, face, bary))
+        named = torch.cat([regions.named.new_zeros(1), regions.named]).to(rest)
+        rest = rest * (1.0 - named * (1.0 - drawn))[..., None]
+        mottle = (named * owner * (2.0 - unlike / _MOTTLE).clamp(0.0, 1.0)).sum(1, keepdim=True)
+        smear = _explained(color, plain) * (1.0 - kept)
         cut = strength * torch.maximum(smear, mottle * (1.0 - drawn))
         calm = (owner[..., None] * (_classes(look, regions.shown) + rest)).sum(1)
         shown = torch.lerp(color, calm, cut)

@@ -160,8 +160,8 @@ def _unpinched(mesh: Mesh) -> Mesh:
 def _filled(mesh: Mesh) -> Mesh:
     """Small holes closed by fans of faces; rims that meet themselves stay open."""
     edges = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]])
-    there = {(a, b) for a, b in edges.tolist()}
-    rim = {a: b for a, b in sorted(there) if (b, a) not in there}
+    there, back = (edges[:, way] @ [len(mesh.vertices), 1] for way in ([0, 1], [1, 0]))
+    rim = dict(sorted(edges[~np.isin(there, back)].tolist()))
     fans = []
     while rim:
         first, after = next(iter(rim.items()))

@@ -10,7 +10,7 @@ from avatargen.core.errors import InputError
 from avatargen.core.rng import numpy_stream, stream
 from avatargen.core.rotations import matrix_from_axis_angle
 from avatargen.guidance.embedded.slots import BACKGROUND, SLOT_ID, SLOTS, TRAITS
-from avatargen.training import gbuffers, guidance
+from avatargen.training import gbuffers, plan
 from avatargen.training.gbuffers import canonical_joints, render_buffers
 from avatargen.training.motions import MotionSet, central_frames, even_frames, read_motions
 from avatargen.training.paint import Canvas, Painter, zoom_index
@@ -91,10 +91,10 @@ class TestBuffers:
             gbuffers.Buffers(**{k: v[part] for k, v in vars(buffers).items()})
             for part in np.split(np.arange(count), [10])
         )
-        shares = guidance._shares([bodies], [poses])
+        shares = plan._shares([bodies], [poses])
         source = Source(buffers, *queries, stream(0, "chances"), shares)
         drawn = torch.cat([source.draw(100, 0).joints[:, 0, 0] for _ in range(4)])
-        assert float((drawn < 10).float().mean()) == pytest.approx(guidance._BODIES_SHARE, abs=0.08)
+        assert float((drawn < 10).float().mean()) == pytest.approx(plan._BODIES_SHARE, abs=0.08)
         assert len(drawn.unique()) == count
 
 

@@ -13,10 +13,11 @@ from avatargen.body.open_body import load_open_body
 from avatargen.core.files import load_tensors, save_tensors
 from avatargen.guidance.embedded.image_tower import JOINTS, ImageTower
 from avatargen.guidance.embedded.slots import BACKGROUND, TRAITS
-from avatargen.training.guidance import Plan, Sources, train_tower
 from avatargen.training.held_out import judge
 from avatargen.training.pictures import Batch
+from avatargen.training.plan import Plan, Sources
 from avatargen.training.ship import named_tensors
+from avatargen.training.tower import train_tower
 
 
 def batch(slot: torch.Tensor) -> Batch:
