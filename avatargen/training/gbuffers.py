@@ -6,9 +6,8 @@ One record is a 128 x 128 picture of face numbers and camera-frame normals. Pain
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ from avatargen.render.cameras import Cameras, orbit
 from avatargen.render.raster import interpolate, rasterize
 from avatargen.render.shading import vertex_normals
 from avatargen.training.light_body import LightBody, lighten
+from avatargen.training.processes import PARTS, in_processes, save_arrays
 from avatargen.training.traits import traits_of
 from avatargen.training.wardrobe import Wardrobe
 
@@ -214,18 +214,10 @@ def make_buffers(
     `wardrobe` is asked for then: what the bodies wear.
     """
     if path.exists():
-        with np.load(path, allow_pickle=False) as archive:
-            return Buffers(**{key: archive[key] for key in archive.files})
-    share, worn = -(-bodies // workers), wardrobe() if wardrobe else None
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(_worker, seed, f"{path.stem}/{i}", share, motions, worn) for i in range(workers)]
-        parts = [job.result() for job in jobs]
-    return _keep(path, parts)
-
-
-def _worker(seed: int, name: str, bodies: int, motions: np.ndarray, wardrobe: Wardrobe | None) -> Buffers:
-    torch.set_num_threads(1)
-    return render_buffers(seed, name, bodies, motions, wardrobe=wardrobe)
+        return _read(path)
+    share, worn = -(-bodies // PARTS), wardrobe() if wardrobe else None
+    calls = [(seed, f"{path.stem}/{i}", share, motions) for i in range(PARTS)]
+    return _keep(path, in_processes(partial(render_buffers, wardrobe=worn), calls, workers))
 
 
 def render_pose_buffers(
@@ -299,18 +291,15 @@ def make_pose_buffers(
 ) -> Buffers:
     """Pose buffers kept in `path` (npz), rendered by `workers` processes when they are not there yet."""
     if path.exists():
-        with np.load(path, allow_pickle=False) as archive:
-            return Buffers(**{key: archive[key] for key in archive.files})
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        shares, worn = np.array_split(motions, workers), wardrobe() if wardrobe else None
-        jobs = [pool.submit(_pose_worker, seed, f"{path.stem}/{i}", part, worn) for i, part in enumerate(shares)]
-        parts = [job.result() for job in jobs]
-    return _keep(path, parts)
+        return _read(path)
+    shares, worn = np.array_split(motions, PARTS), wardrobe() if wardrobe else None
+    calls = [(seed, f"{path.stem}/{i}", part) for i, part in enumerate(shares)]
+    return _keep(path, in_processes(partial(render_pose_buffers, wardrobe=worn), calls, workers))
 
 
-def _pose_worker(seed: int, name: str, motions: np.ndarray, wardrobe: Wardrobe | None) -> Buffers:
-    torch.set_num_threads(1)
-    return render_pose_buffers(seed, name, motions, wardrobe=wardrobe)
+def _read(path: Path) -> Buffers:
+    with np.load(path, allow_pickle=False) as archive:
+        return Buffers(**{key: archive[key] for key in archive.files})
 
 
 def join(*parts: Buffers) -> Buffers:
@@ -320,6 +309,5 @@ def join(*parts: Buffers) -> Buffers:
 
 def _keep(path: Path, parts: list[Buffers]) -> Buffers:
     joined = join(*parts)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, allow_pickle=False, **{key: getattr(joined, key) for key in Buffers.__dataclass_fields__})
+    save_arrays(path, **{key: getattr(joined, key) for key in Buffers.__dataclass_fields__})
     return joined

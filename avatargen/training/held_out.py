@@ -22,7 +22,7 @@ _PAINTED, _QUERIES = 16, 4
 _FRAMES_PER_CLIP = 4
 
 
-def held_out(motions: Path, out: Path, seed: int, bodies: int) -> list[Batch]:
+def held_out(motions: Path, out: Path, seed: int, bodies: int, workers: int = 2) -> list[Batch]:
     """Pictures of `bodies` other bodies, in poses of the motion set's validation clips; the same every time.
 
     They are rendered into `out` where they are not there yet. A set without validation clips gives its training poses.
@@ -30,8 +30,9 @@ def held_out(motions: Path, out: Path, seed: int, bodies: int) -> list[Batch]:
     clips = read_motions(motions)
     apart = clips_of(clips, "val") or clips_of(clips, "train")
     frames = even_frames(clips, apart, _FRAMES_PER_CLIP, numpy_stream(seed, "held out"))
-    buffers = make_buffers(out / "val.npz", seed, bodies, frames)
-    source = Source(buffers, *make_queries(out / "query_val.npz", seed, bodies), stream(seed, "guidance/held out"))
+    buffers = make_buffers(out / "val.npz", seed, bodies, frames, workers)
+    queries = make_queries(out / "query_val.npz", seed, bodies, workers)
+    source = Source(buffers, *queries, stream(seed, "guidance/held out"))
     return [source.draw(_PAINTED, _QUERIES) for _ in range(-(-source.count // _PAINTED))]
 
 

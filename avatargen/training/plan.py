@@ -82,14 +82,14 @@ def source_of(plan: Plan, sources: Sources, out: Path, name: str) -> Source:
         return even_frames(data, clips, per_clip, numpy_stream(plan.seed, stream_name))
 
     seed, frames = plan.seed, poses(8, "frames")
-    bodies = [make_buffers(out / "train.npz", seed + 1, plan.bodies, frames)]
-    posed = [make_pose_buffers(out / "poses.npz", seed + 3, poses(plan.frames_per_clip, "poses"))]
+    bodies = [make_buffers(out / "train.npz", seed + 1, plan.bodies, frames, plan.workers)]
+    posed = [make_pose_buffers(out / "poses.npz", seed + 3, poses(plan.frames_per_clip, "poses"), plan.workers)]
     if plan.dressed:
-        bodies.append(make_buffers(out / "dressed.npz", seed + 6, plan.dressed, frames, wardrobe=wardrobe))
+        bodies.append(make_buffers(out / "dressed.npz", seed + 6, plan.dressed, frames, plan.workers, wardrobe))
     if plan.dressed_frames_per_clip:
         more = poses(plan.dressed_frames_per_clip, "dressed poses")
-        posed.insert(0, make_pose_buffers(out / "dressed_poses.npz", seed + 7, more, wardrobe=wardrobe))
-    images, traits = make_queries(out / "query_train.npz", seed + 2, plan.query_bodies)
+        posed.insert(0, make_pose_buffers(out / "dressed_poses.npz", seed + 7, more, plan.workers, wardrobe))
+    images, traits = make_queries(out / "query_train.npz", seed + 2, plan.query_bodies, plan.workers)
     generator = stream(seed, f"guidance/batches/{name}")
     return Source(join(*bodies, *posed), images, traits, generator, _shares(bodies, posed))
 

@@ -1,7 +1,5 @@
 """The pictures by which bodies are compared with words, and the traits they show."""
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ from jaxtyping import Float, UInt8
 from avatargen.body.open_body import load_open_body
 from avatargen.core.rng import numpy_stream
 from avatargen.shape.query import query_vertices, render_query
+from avatargen.training.processes import PARTS, in_processes, save_arrays
 from avatargen.training.traits import traits_of
 
 
@@ -32,16 +31,9 @@ def render_queries(
 def make_queries(path: Path, seed: int, bodies: int, workers: int = 2) -> tuple[np.ndarray, np.ndarray]:
     """Query pictures kept in `path` (npz), rendered when they are not there yet."""
     if not path.exists():
-        share = -(-bodies // workers)
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            jobs = [pool.submit(_worker, seed, f"{path.stem}/{i}", share) for i in range(workers)]
-            parts = [job.result() for job in jobs]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, images=np.concatenate([p[0] for p in parts]), traits=np.concatenate([p[1] for p in parts]))
+        share = -(-bodies // PARTS)
+        calls = [(seed, f"{path.stem}/{i}", share) for i in range(PARTS)]
+        parts = in_processes(render_queries, calls, workers)
+        save_arrays(path, images=np.concatenate([p[0] for p in parts]), traits=np.concatenate([p[1] for p in parts]))
     with np.load(path, allow_pickle=False) as archive:
         return archive["images"], archive["traits"]
-
-
-def _worker(seed: int, name: str, bodies: int) -> tuple[np.ndarray, np.ndarray]:
-    torch.set_num_threads(1)
-    return render_queries(seed, name, bodies)

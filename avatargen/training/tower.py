@@ -86,7 +86,7 @@ def train_tower(
     """
     # Renders what is not there yet, before there are several to do it.
     source_of(plan, sources, out, "none")
-    pictures = held_out(sources.motions, out, plan.seed + 4, plan.held_out)
+    pictures = held_out(sources.motions, out, plan.seed + 4, plan.held_out, plan.workers)
     meeting = out / "meeting"
     meeting.unlink(missing_ok=True)
     others = [
