@@ -13,7 +13,7 @@ from avatargen.guidance.embedded import lexicon
 from avatargen.guidance.embedded.lexicon import Rgb
 from avatargen.guidance.embedded.phrases import shaded
 from avatargen.guidance.embedded.reader import read
-from avatargen.implicit.worn import Color, tight_text
+from avatargen.implicit.worn import Color, outfits_in, tight_text
 
 STRIPES, UPRIGHT, SIDES, SQUARES, PLAID, DOTS, BLOTCHES = (
     "stripes", "upright", "sides", "squares", "plaid", "dots", "blotches",
@@ -96,7 +96,23 @@ _ALL_OVER = re.compile(
 
 @lru_cache(maxsize=256)
 def without_patterns(text: str) -> tuple[str, tuple[Pattern, ...]]:
-    """The text with plain garments in place of patterned ones, and their patterns; as it is where it names none."""
+    """The text with plain garments in place of patterned ones, and their patterns; as it is where it names none.
+
+    Those of an outfit that it names count, too: a lumberjack's shirt is plaid unless the text says another.
+    """
+    said, found = _taken(text)
+    for _, implied in outfits_in(text.lower()):
+        for one in _taken(implied)[1]:
+            if _worn(text, *one):
+                base, garment, between, _ = one
+                said = f"{said.rstrip(' .')} in a {base} {between}{garment}"
+                found.append(one)
+    patterns = tuple(filter(None, (_worn(said, *one) for one in found)))
+    return (said, patterns) if patterns else (text, ())
+
+
+def _taken(text: str) -> tuple[str, list[tuple[str, str, str, tuple]]]:
+    """The text with plain garments, and of each patterned one its color, name, what is said between, and the rest."""
     said, found = _ALL_OVER.sub(r"in a \g<what> uniform", text), []
     for form in (_BEFORE, _AFTER):
         start = 0
@@ -111,8 +127,7 @@ def without_patterns(text: str) -> tuple[str, tuple[Pattern, ...]]:
             said = f"{said[: match.start()]}{words}{said[match.end() :]}"
             start = match.start() + len(words)
             found.append((base, match["garment"], match["between"], one[1]))
-    patterns = tuple(filter(None, (_worn(said, *one) for one in found)))
-    return (said, patterns) if patterns else (text, ())
+    return said, found
 
 
 def _plain(text: str) -> str:

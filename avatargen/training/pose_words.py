@@ -27,8 +27,10 @@ from avatargen.training.motions import MotionSet, central_frames
 TEMPERATURE = 0.05
 _JITTER = 0.02
 """Metres; joints that were read off pictures get half of it on top of their own errors."""
-_LABELS = 0.35
+_LABELS = 0.5
 """Share of the phrases that are the clip's own label, which tells it from others of its kind."""
+_READ = 0.75
+"""Share of the poses that are as the networks read them off pictures; the others are true, with jitter."""
 _KIN = 0.1
 """What a phrase that is said of one clip counts for another that shares any phrase with that one."""
 _PREFIXES = ("", "", "", "a person ", "someone ", "a man ", "a woman ", "a person who is ")
@@ -84,7 +86,7 @@ def train_pose_words(
     """The two networks, trained on `clips`.
 
     Every label is drawn equally often, however many clips it has. `read` holds joints [n, 23, 3] as the image tower
-    read them off pictures, and which of `clips` [n] each is from: half of every batch is taken from them, so that
+    read them off pictures, and which of `clips` [n] each is from: most of every batch is taken from them, so that
     poses are known by what the tower makes of them.
     """
     reporter = reporter or Silent()
@@ -155,13 +157,13 @@ def _with_read(
     chosen: np.ndarray,
     seen: Tensor,
 ) -> Tensor:
-    """`seen`, its first half replaced by joints of the same clips that were read off pictures."""
-    half = len(chosen) // 2
-    first = np.searchsorted(read[1], chosen[:half])
-    count = np.searchsorted(read[1], chosen[:half], side="right") - first
-    rows = first + (generator.random(half) * count).astype(int)
+    """`seen`, its first part replaced by joints of the same clips that were read off pictures."""
+    part = round(_READ * len(chosen))
+    first = np.searchsorted(read[1], chosen[:part])
+    count = np.searchsorted(read[1], chosen[:part], side="right") - first
+    rows = first + (generator.random(part) * count).astype(int)
     taken = read[0][rows]
-    return torch.cat([taken + 0.5 * _JITTER * torch.randn(taken.shape, generator=noise), seen[half:]])
+    return torch.cat([taken + 0.5 * _JITTER * torch.randn(taken.shape, generator=noise), seen[part:]])
 
 
 def _agreement(logits: Tensor, target: Tensor) -> Tensor:

@@ -28,9 +28,9 @@ from avatargen.guidance.embedded.text_tower import ActionWords, PoseVector, enco
 
 WEIGHTS = "data/embedded.safetensors"
 LICENCE = (
-    "Apache-2.0. Trained on renders of the open body (CC0) in poses of motions that are CC0, MIT, or from "
-    "mocap.cs.cmu.edu, which was created with funding from NSF EIA-0196217, and on the words of WordNet 3.0 (Copyright "
-    "2006 Princeton University) with MiniLM-L6 (Apache-2.0) as a teacher."
+    "Apache-2.0. Trained on renders of the open body, clothes and hair (all CC0) in poses of motions that are CC0, "
+    "MIT, or from mocap.cs.cmu.edu, which was created with funding from NSF EIA-0196217, and on words of WordNet 3.0 "
+    "(Copyright 2006 Princeton University) with MiniLM-L6 (Apache-2.0) as a teacher."
 )
 
 _CRUMBS = 0.3

@@ -193,3 +193,20 @@ def test_where_no_such_color_is_worn_nothing_is_laid(dressed):
 def test_the_same_text_gives_the_same_paint(dressed):
     first, second = (laid(dressed, "a red shirt with white polka dots")[2] for _ in range(2))
     assert torch.equal(first, second)
+
+
+def test_outfits_bring_their_patterns_along_unless_the_text_says_otherwise():
+    said, (plaid,) = without_patterns("a lumberjack")
+    assert said == "a lumberjack in a red shirt"
+    assert (plaid.kind, plaid.garment) == ("plaid", "shirt")
+    assert {"chest", "forearms"} <= plaid.slots
+    said, (stripes,) = without_patterns("an old mime")
+    assert (said, stripes.kind, stripes.base) == (
+        "an old mime in a black shirt",
+        "stripes",
+        (16 / 255,) * 2 + (18 / 255,),
+    )
+    for plain in ("a lumberjack in a green shirt", "a knight"):
+        assert without_patterns(plain) == (plain, ())
+    _, (dots,) = without_patterns("a lumberjack in a yellow shirt with blue polka dots")
+    assert dots.kind == "dots"
