@@ -34,7 +34,7 @@ def teach_actions(
     *,
     seed: int = 0,
     frames_per_clip: int = 8,
-    steps: int = 6000,
+    steps: int = 12000,
     reporter: Reporter | None = None,
 ) -> Path:
     """Train the networks for words and poses on the clips of the split "train" and write them into `weights`.
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--motions", type=Path, required=True, help="motion set (npz) of motiongen's importer")
     parser.add_argument("--weights", type=Path, required=True, help="the file to change")
     parser.add_argument("--out", type=Path, required=True, help="folder for the renders")
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(arguments)
     plan = {"seed": args.seed, "steps": args.steps, "reporter": Terminal()}

@@ -49,7 +49,7 @@ class Plan:
     """Decay of the moving average of the weights, which is what ships."""
     joint_steps: int = 1500
     """Of the second look at joints, after the tower."""
-    word_steps: int = 6000
+    word_steps: int = 12000
     save_seconds: float = 90.0
 
 

@@ -78,7 +78,7 @@ def train_pose_words(
     motions: MotionSet,
     clips: Sequence[int],
     seed: int = 0,
-    steps: int = 6000,
+    steps: int = 12000,
     batch: int = 256,
     reporter: Reporter | None = None,
     read: tuple[Tensor, np.ndarray] | None = None,
