@@ -11,9 +11,10 @@ from avatargen.body.open_body import load_open_body
 from avatargen.body.posing import pose_body
 from avatargen.body.skeleton import a_pose
 from avatargen.core.rng import stream
+from avatargen.core.settings import ImplicitSettings
 from avatargen.evaluate.colors import BASIC
 from avatargen.guidance.embedded.slots import SLOTS
-from avatargen.guidance.losses import similarity_loss
+from avatargen.guidance.losses import direction_loss, similarity_loss
 from avatargen.implicit.views import step_cameras, step_views
 from avatargen.render.cameras import orbit, stack_cameras
 from avatargen.render.picture import render_mesh
@@ -39,6 +40,10 @@ MEASURED = {
     "torso": ("chest", "shirt_front", "belly"), "arms": ("upper_arms", "forearms"), "legs": ("thighs", "shins"),
     "hands": ("hands",), "feet": ("feet",), "head": ("hair",), "back": ("back",), "hips": ("pelvis",),
 }  # fmt: skip
+
+
+_CHANGE_FLOOR = 0.1
+"""Usual length of a change of features, as an avatar's fit damps the direction by it."""
 
 
 class Studio:
@@ -72,21 +77,42 @@ class Studio:
             colors = colors + share * (torch.tensor(rgb) / 255 - colors)
         return colors
 
-    def paint(self, guidance, caption: str, steps: int, seed: int, start: str = "look") -> Tensor:
-        """Vertex colors after `steps` of Adam on the similarity alone, in the views of an avatar's fit, four a step."""
-        base = self.look if start == "look" else torch.full_like(self.look, 0.6)
-        logit = torch.logit(base.clamp(0.02, 0.98)).requires_grad_()
+    def paint(
+        self,
+        guidance,
+        caption: str,
+        steps: int,
+        seed: int,
+        start: str = "look",
+        settings: ImplicitSettings | None = None,
+    ) -> Tensor:
+        """Vertex colors after `steps` of Adam under the guidance, in the views of an avatar's fit, four a step.
+
+        On the similarity alone; with `settings` also by the direction from the plain body and the pull to its colors,
+        as an avatar's fit weighs them.
+        """
+        base = (self.look if start == "look" else torch.full_like(self.look, 0.6)).clamp(0.02, 0.98)
+        logit = torch.logit(base).requires_grad_()
         optimizer = torch.optim.Adam([logit], lr=0.08)
-        text = guidance.encode_text([caption])
-        generator = stream(seed, "paint")
+        text, plain_text = guidance.encode_text([caption]), guidance.encode_text(["a person"])
+        generator, twin = stream(seed, "paint"), torch.Generator()
         for step in range(steps):
             cameras = step_cameras(step_views(step, 4), self.joints, 128, generator)[1]
             backdrop = ("white", "black", "noise", "grey")[int(torch.randint(4, (1,), generator=generator))]
+            how = {"background": backdrop, "light": random_light(generator, cameras), "edges": self.edges}
+            twin.set_state(generator.get_state())  # both pictures have the same noise behind them
             image = render_mesh(
-                self.vertices, self.body.faces, cameras, torch.sigmoid(logit), background=backdrop,
-                light=random_light(generator, cameras), generator=generator, edges=self.edges,
-            )  # fmt: skip
-            loss = similarity_loss(guidance.encode_image(image), text)
+                self.vertices, self.body.faces, cameras, torch.sigmoid(logit), generator=generator, **how
+            )
+            seen = guidance.encode_image(image)
+            loss = similarity_loss(seen, text)
+            if settings is not None:
+                with torch.no_grad():
+                    before = render_mesh(self.vertices, self.body.faces, cameras, base, generator=twin, **how)
+                    plain = guidance.encode_image(before)
+                way = direction_loss(seen, plain, text, plain_text, floor=_CHANGE_FLOOR)
+                held = (logit - torch.logit(base)).abs().mean()
+                loss = settings.textured_weight * loss + settings.direction_weight * way + settings.plain_weight * held
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
