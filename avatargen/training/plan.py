@@ -112,11 +112,11 @@ def pose_rows(source: Source, clips: int, plan: Plan) -> Integer[np.ndarray, " n
 def rows_to_read(source: Source, clips: int, plan: Plan) -> tuple[Integer[np.ndarray, " n"], Integer[np.ndarray, " n"]]:
     """Buffers of all poses from which the words of actions learn, clip by clip, and the clip of each.
 
-    The further poses come before the others, in the same order of clips; one side of each is enough.
+    The further poses come before the others, in the same order of clips; all are seen from both sides.
     """
-    bare, more = pose_rows(source, clips, plan), clips * plan.dressed_frames_per_clip
-    rows = bare[0] + _VIEWS * (np.arange(more) - more) + np.arange(more) % _VIEWS
-    sides = (plan.dressed_frames_per_clip, _VIEWS * plan.frames_per_clip)
-    clip = np.concatenate([np.repeat(np.arange(clips), n) for n in sides])
+    bare, more = pose_rows(source, clips, plan), clips * plan.dressed_frames_per_clip * _VIEWS
+    rows = np.concatenate([bare[0] - more + np.arange(more), bare])
+    per_clip = (plan.dressed_frames_per_clip * _VIEWS, plan.frames_per_clip * _VIEWS)
+    clip = np.concatenate([np.repeat(np.arange(clips), n) for n in per_clip])
     by_clip = np.argsort(clip, kind="stable")
-    return np.concatenate([rows, bare])[by_clip], clip[by_clip]
+    return rows[by_clip], clip[by_clip]

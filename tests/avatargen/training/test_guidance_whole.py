@@ -101,6 +101,6 @@ def test_with_clothes_too(tmp_path, motions):
     source = source_of(plan, Sources(motions=motions), tmp_path / "out", "read")
     rows, clip = rows_to_read(source, 3, plan)
     bare = set(pose_rows(source, 3, plan).tolist())
-    assert clip.tolist() == [0] * 6 + [1] * 6 + [2] * 6
+    assert clip.tolist() == [0] * 8 + [1] * 8 + [2] * 8
     assert sum(row in bare for row in rows.tolist()) == 12
-    assert len(set(rows.tolist())) == 18
+    assert len(set(rows.tolist())) == 24
