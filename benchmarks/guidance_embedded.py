@@ -251,19 +251,20 @@ def paint(studio: Studio, guidance, requests: int, steps: int, seed: int, out: P
             slots = tuple(s for s in tables[garment] if s not in done)
             done |= set(slots)
             if slots:
-                got = nearest_basic(colors[studio.of(slots)].mean(0).numpy())
+                got = nearest_basic(studio.mean(colors, studio.of(slots)).numpy())
                 rows.append({"garment": garment, "asked": color, "got": got, "right": got == color, "from": begin})
         named = {*done, "shirt_front", "belt"}
         before = studio.look if begin == "look" else torch.full_like(studio.look, 0.6)
         others = [s for s in SLOTS if s not in named and bool(studio.of((s,)).any())]
-        drift.append(float(((colors - before)[studio.of(tuple(others))].abs().amax(1) < _KEPT).float().mean()))
+        same = ((colors - before).abs().amax(1, keepdim=True) < _KEPT).float()
+        drift.append(float(studio.mean(same, studio.of(tuple(others)))))
         for slot in others:
-            off = float((colors - before)[studio.of((slot,))].mean(0).abs().max())
+            off = float(studio.mean(colors - before, studio.of((slot,))).abs().max())
             free.append({"part": slot, "off": round(off, 3), "caption": caption})
         sheets.append(studio.sheet(colors, caption))
     seconds = time.perf_counter() - start
     hero = studio.paint(guidance, SAITAMA, steps, seed, settings=settings)
-    saitama = {part: nearest_basic(hero[studio.of(slots)].mean(0).numpy()) for part, slots in MEASURED.items()}
+    saitama = {part: nearest_basic(studio.mean(hero, studio.of(slots)).numpy()) for part, slots in MEASURED.items()}
     name = told.replace(", ", "_")
     save_sheet([studio.sheet(hero, SAITAMA), *sheets], out / f"{name}.png")
     outcome = {"garments": rows, "unnamed": free, "Saitama": saitama}
@@ -274,7 +275,7 @@ def paint(studio: Studio, guidance, requests: int, steps: int, seed: int, out: P
             np.mean([r["right"] for r in rows])
         ),
         f"{told}: unnamed parts whose mean is within 20 % of where it was ({len(free)})": float(kept),
-        f"{told}: unnamed vertices within 20 % of where they were": float(np.mean(drift)),
+        f"{told}: unnamed surface within 20 % of where it was": float(np.mean(drift)),
         f"{told}: seconds a step of 4 views, in all": seconds / requests / steps,
     }
 

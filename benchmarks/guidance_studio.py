@@ -67,8 +67,18 @@ class Studio:
         self.share = member / total.clamp_min(1)[:, None]
         self.inner = self.share > 0.999
 
+        a, b, c = self.vertices[self.body.faces].unbind(1)
+        face_area = torch.linalg.cross(b - a, c - a).norm(dim=-1) / 2
+        self.area = torch.zeros(len(self.vertices))
+        for corner in range(3):
+            self.area.index_add_(0, self.body.faces[:, corner], face_area / 3)
+
     def of(self, slots: tuple[str, ...]) -> Tensor:
         return self.inner[:, [SLOTS.index(s) for s in slots]].any(1)
+
+    def mean(self, values: Tensor, where: Tensor) -> Tensor:
+        """Mean over a part's surface: toes and fingers have more vertices than a whole back."""
+        return (values[where] * self.area[where, None]).sum(0) / self.area[where].sum()
 
     def dressed(self, wear: dict[str, tuple[int, int, int]]) -> Tensor:
         colors = self.look.clone()
