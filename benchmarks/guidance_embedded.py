@@ -11,6 +11,7 @@ import json
 import math
 import time
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from avatargen.evaluate.colors import BASIC, color_distance, nearest_basic
 from avatargen.guidance import embedded
 from avatargen.guidance.clip_model import VisionTransformer
 from avatargen.guidance.embedded.image_tower import ImageTower
-from avatargen.guidance.embedded.model import WEIGHTS, load_embedded
+from avatargen.guidance.embedded.model import WEIGHTS, EmbeddedGuidance, load_embedded
 from avatargen.guidance.embedded.slots import SLOTS, TRAITS
 from avatargen.guidance.losses import similarity_loss, unit
 from avatargen.guidance.model import fit_above_usual
@@ -39,6 +40,7 @@ from avatargen.training.held_out import judge
 from avatargen.training.motions import central_frames, clips_of, even_frames, read_motions
 from avatargen.training.pictures import Source
 from avatargen.training.pose_words import joints_of
+from avatargen.training.processes import in_processes
 from avatargen.training.ship import network_state
 from avatargen.training.traits import traits_of
 from avatargen.training.wardrobe import fill_wardrobe
@@ -229,23 +231,36 @@ def _heading(joints: Tensor) -> float:
     return math.degrees(math.atan2(-float(across[2]), float(across[0])))
 
 
-def paint(studio: Studio, guidance, requests: int, steps: int, seed: int, out: Path, pulled: bool) -> dict[str, float]:
+@lru_cache(maxsize=1)
+def loaded(weights: Path | None) -> tuple[Studio, EmbeddedGuidance]:
+    """What every process needs, once."""
+    return Studio(), load_embedded(weights=weights)
+
+
+def painted(weights: Path | None, caption: str, steps: int, seed: int, start: str, pulled: bool) -> Tensor:
+    studio, guidance = loaded(weights)
+    return studio.paint(guidance, caption, steps, seed, start, ImplicitSettings() if pulled else None)
+
+
+def paint(
+    studio: Studio, weights: Path | None, requests: int, steps: int, seed: int, out: Path, pulled: bool, workers: int
+) -> dict[str, float]:
     """Named garments that get their color, and what is not named that keeps its own; a JSON file has each of them.
 
     `pulled`: not by the similarity alone but with the losses that hold an avatar's paint.
     """
     generator = numpy_stream(seed, "bench/paint")
     told = "paint, pulled" if pulled else "paint"
-    settings = ImplicitSettings() if pulled else None
+    asked = [outfit(generator, list(BASIC), 0.6) for _ in range(requests)]
+    calls = [(weights, asked[i][0], steps, seed + i, "look" if i % 2 else "grey", pulled) for i in range(requests)]
+    start = time.perf_counter()
+    *made, hero = in_processes(painted, [*calls, (weights, SAITAMA, steps, seed, "look", pulled)], workers)
+    seconds = time.perf_counter() - start
     rows: list[dict[str, str | bool]] = []
     drift, sheets = [], []
     free: list[dict[str, str | float]] = []
     tables = {**TOPS, **BOTTOMS, **FEET, **EXTRA}
-    start = time.perf_counter()
-    for i in range(requests):
-        caption, _, worn = outfit(generator, list(BASIC), 0.6)
-        begin = "look" if i % 2 else "grey"
-        colors = studio.paint(guidance, caption, steps, seed + i, begin, settings)
+    for (_, caption, _, _, begin, _), (_, _, worn), colors in zip(calls, asked, made, strict=True):
         done = set()
         for garment, color in reversed(worn.items()):
             slots = tuple(s for s in tables[garment] if s not in done)
@@ -262,8 +277,6 @@ def paint(studio: Studio, guidance, requests: int, steps: int, seed: int, out: P
             off = float(studio.mean(colors - before, studio.of((slot,))).abs().max())
             free.append({"part": slot, "off": round(off, 3), "caption": caption})
         sheets.append(studio.sheet(colors, caption))
-    seconds = time.perf_counter() - start
-    hero = studio.paint(guidance, SAITAMA, steps, seed, settings=settings)
     saitama = {part: nearest_basic(studio.mean(hero, studio.of(slots)).numpy()) for part, slots in MEASURED.items()}
     name = told.replace(", ", "_")
     save_sheet([studio.sheet(hero, SAITAMA), *sheets], out / f"{name}.png")
@@ -276,7 +289,7 @@ def paint(studio: Studio, guidance, requests: int, steps: int, seed: int, out: P
         ),
         f"{told}: unnamed parts whose mean is within 20 % of where it was ({len(free)})": float(kept),
         f"{told}: unnamed surface within 20 % of where it was": float(np.mean(drift)),
-        f"{told}: seconds a step of 4 views, in all": seconds / requests / steps,
+        f"{told}: seconds a step of 4 views, in all": seconds / len(calls) / steps,
     }
 
 
@@ -344,11 +357,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=77)
     parser.add_argument("--weights", type=Path, help="instead of those that ship")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the figures of the paint tests")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    guidance, studio = load_embedded(weights=arguments.weights), Studio()
+    studio, guidance = loaded(arguments.weights)
     seed = arguments.seed
+    painting = (arguments.weights, arguments.requests, arguments.steps, seed, arguments.out)
     checks = {
         "speed": lambda: speed(guidance),
         "retrieval": lambda: retrieval_and_binding(studio, guidance, 100, seed),
@@ -358,8 +373,8 @@ def main() -> None:
             dressed(arguments.motions, arguments.garments, arguments.weights, seed) if arguments.motions else {}
         ),
         "opposites": lambda: opposites(studio, guidance, arguments.motions, seed) if arguments.motions else {},
-        "paint": lambda: paint(studio, guidance, arguments.requests, arguments.steps, seed, arguments.out, False),
-        "pulled": lambda: paint(studio, guidance, arguments.requests, arguments.steps, seed, arguments.out, True),
+        "paint": lambda: paint(studio, *painting, False, arguments.workers),
+        "pulled": lambda: paint(studio, *painting, True, arguments.workers),
         "odd": lambda: odd_words(studio, guidance, arguments.steps, seed, arguments.out),
         "words": lambda: unknown_words(guidance),
     }
